@@ -1,0 +1,41 @@
+// What a kind of job does: one attempt in, one outcome out. The engine owns claiming, leases, retries and settling.
+
+import type { Job, Tx } from "../store/store.ts";
+
+/** What an attempt did, for the attempts log. */
+export interface AttemptNote {
+  /** An HTTP status, when there was one. */
+  readonly status?: number | null;
+  readonly error?: string | null;
+}
+
+/**
+ * The end of one attempt. `settle` runs in the transaction that records it, after the job's own row has changed, and not
+ * at all when the lease was lost; whatever it writes commits with the outcome.
+ */
+export type JobOutcome = (
+  | { readonly kind: "done" }
+  | { readonly kind: "retry"; readonly delayMs: number }
+  | { readonly kind: "dead" }
+) & {
+  readonly note?: AttemptNote;
+  readonly settle?: (tx: Tx) => Promise<void>;
+};
+
+export interface JobContext {
+  /** Aborted when the lease is lost or the process stops and the drain time is over. */
+  readonly signal: AbortSignal;
+  /** Epoch milliseconds. */
+  readonly now: number;
+}
+
+export interface JobHandler {
+  readonly kind: string;
+  /** Jobs of one lane that run at once. */
+  readonly laneConcurrency: number;
+  /**
+   * Runs one attempt. At least once: it may run again for an attempt whose outcome was lost, so effects outside need an
+   * idempotency key (`job.id`). A throw counts as a retry by the engine's default backoff.
+   */
+  run(job: Job, context: JobContext): Promise<JobOutcome>;
+}

@@ -1,0 +1,27 @@
+// The codes that a store raises.
+
+import { defineErrors, type ErrorFactory } from "../core/errors.ts";
+
+export const storeError: ErrorFactory<
+  | "STORE_CLOSED"
+  | "STORE_BUSY"
+  | "STORE_FULL"
+  | "STORE_FAILED"
+  | "STORE_UNWRITABLE"
+  | "STORE_TOO_OLD"
+  | "STORE_NEWER"
+  | "TX_ENDED"
+> = defineErrors({
+  STORE_CLOSED: { status: 503, message: "The store is closed", hint: "The process is shutting down: try again" },
+  STORE_BUSY: { status: 503, message: "The database is locked by another process" },
+  STORE_FULL: { status: 507, message: "The disk is full", hint: "Free space; nothing was written" },
+  STORE_FAILED: { status: 500, message: "The database refused" },
+  STORE_UNWRITABLE: { status: 500, message: "Cannot write the database file" },
+  STORE_TOO_OLD: { status: 500, message: "The SQLite library is too old" },
+  STORE_NEWER: {
+    status: 500,
+    message: "The database was written by a newer version of Pylon",
+    hint: "Run the version that wrote it, or a newer one; this one changes nothing",
+  },
+  TX_ENDED: { status: 500, message: "Cannot use a transaction after it has ended" },
+});
