@@ -175,7 +175,7 @@ export interface Tx extends Reader {
   /** Leases that ended at or before `now` become ready again; answers how many (at most `limit`). */
   expireLeases(now: number, limit: number): Promise<number>;
   /** Cancels a job that is neither running nor finished. */
-  cancelJob(id: string): Promise<boolean>;
+  cancelJob(id: string, now: number): Promise<boolean>;
   /** Makes a finished job ready again, attempts counted from 0. False when there is none or it is not finished. */
   requeueJob(id: string, dueAt: number): Promise<boolean>;
   /** Removes finished jobs and their attempts, oldest first; answers how many. */
@@ -207,6 +207,11 @@ export type SchemaStep =
 export interface Store {
   /** For logs and `/readyz`: never holds a password. */
   readonly name: string;
+  /**
+   * Whether no other process had this store open when it was opened: then every lease in it was left behind by a process
+   * that is gone.
+   */
+  readonly openedAlone: boolean;
   readonly reader: Reader;
   /** Tells the store about tables. A table must be described before it is used; describing is not creating. */
   describe(tables: readonly TableSpec[]): void;

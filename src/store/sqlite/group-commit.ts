@@ -1,0 +1,158 @@
+// The one writer of a SQLite file. Transactions that wait together run as savepoints of one physical transaction and are
+// acknowledged after its COMMIT, so a durable commit costs one fsync per batch instead of one per write.
+
+import { storeError } from "../store-errors.ts";
+import type { LaneDue, Tx, WriteOptions } from "../store.ts";
+import type { SqliteConnection } from "./sqlite-client.ts";
+import { toStoreError } from "./sqlite-errors.ts";
+import type { OpenTx } from "./sqlite-tx.ts";
+
+/** A batch ends at either bound, so that the first of it does not wait long for its acknowledgement. */
+const MAX_BATCH = 256;
+const MAX_BATCH_MS = 4;
+
+interface Waiting {
+  readonly run: (tx: Tx) => Promise<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  readonly exclusive: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A transaction that ran and waits for the COMMIT. */
+interface Finished {
+  readonly waiting: Waiting;
+  readonly value: unknown;
+  readonly due: readonly LaneDue[];
+}
+
+export interface GroupCommit {
+  write<T>(run: (tx: Tx) => Promise<T>, options: WriteOptions): Promise<T>;
+  /** Resolves when nothing is waiting; further writes answer STORE_CLOSED. */
+  close(): Promise<void>;
+}
+
+export interface GroupCommitOptions {
+  readonly connection: SqliteConnection;
+  readonly openTx: () => OpenTx;
+  /** A macrotask hop, so that what waits in the same turn shares a batch. */
+  readonly defer: (task: () => void) => void;
+  readonly monotonicMs: () => number;
+  /** Called after each COMMIT that made work ready. */
+  readonly onDue: (due: readonly LaneDue[]) => void;
+}
+
+/** Rejects when `signal` aborts before `work` ends. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
+  const { connection } = options;
+  const queue: Waiting[] = [];
+  const idle: (() => void)[] = [];
+  let draining = false;
+  let closed = false;
+
+  const [begin, commit] = [connection.prepare("BEGIN IMMEDIATE"), connection.prepare("COMMIT")];
+  const [savepoint, releaseSavepoint] = [connection.prepare("SAVEPOINT write"), connection.prepare("RELEASE write")];
+
+  const rollBack = (): void => {
+    if (connection.isTransaction) connection.exec("ROLLBACK");
+  };
+
+  /** Runs one callback; its writes stay in the open transaction, or are undone when it throws. */
+  const runInSavepoint = async (waiting: Waiting): Promise<Finished | undefined> => {
+    const open = options.openTx();
+    savepoint.run();
+    try {
+      const value = await untilAborted(waiting.run(open.tx), waiting.signal);
+      open.end();
+      releaseSavepoint.run();
+      return { waiting, value, due: open.due };
+    } catch (error) {
+      open.end();
+      // Some errors (disk full, I/O) end the whole transaction: then there is no savepoint, and the batch is lost.
+      if (!connection.isTransaction) throw error;
+      connection.exec("ROLLBACK TO write; RELEASE write");
+      waiting.reject(toStoreError(error));
+      return undefined;
+    }
+  };
+
+  const acknowledge = (finished: readonly Finished[]): void => {
+    const due: LaneDue[] = [];
+    for (const { waiting, value, due: lanes } of finished) {
+      waiting.resolve(value);
+      due.push(...lanes);
+    }
+    if (due.length > 0) options.onDue(due);
+  };
+
+  /** Takes what may share the next commit: one exclusive writer, or as many others as wait. */
+  const takeNext = (taken: number, startedAtMs: number): Waiting | undefined => {
+    const next = queue[0];
+    if (!next || (taken > 0 && next.exclusive)) return undefined;
+    if (taken >= MAX_BATCH || options.monotonicMs() - startedAtMs > MAX_BATCH_MS) return undefined;
+    return queue.shift();
+  };
+
+  const runBatch = async (): Promise<void> => {
+    const startedAtMs = options.monotonicMs();
+    const taken: Waiting[] = [];
+    const finished: Finished[] = [];
+    try {
+      begin.run();
+      for (let next = takeNext(0, startedAtMs); next; next = takeNext(taken.length, startedAtMs)) {
+        taken.push(next);
+        const done = await runInSavepoint(next);
+        if (done) finished.push(done);
+        if (next.exclusive) break;
+      }
+      commit.run();
+    } catch (error) {
+      rollBack();
+      if (taken.length === 0) taken.push(...queue.splice(0, MAX_BATCH));
+      for (const waiting of taken) waiting.reject(toStoreError(error));
+      return;
+    }
+    acknowledge(finished);
+  };
+
+  const drain = async (): Promise<void> => {
+    while (queue.length > 0) {
+      await runBatch();
+      await new Promise<void>((resolve) => options.defer(resolve));
+    }
+    draining = false;
+    for (const resolve of idle.splice(0)) resolve();
+  };
+
+  return {
+    write<T>(run: (tx: Tx) => Promise<T>, writeOptions: WriteOptions): Promise<T> {
+      if (closed) return Promise.reject(storeError("STORE_CLOSED"));
+      return new Promise<T>((resolve, reject) => {
+        queue.push({
+          run,
+          resolve: resolve as (value: unknown) => void,
+          reject,
+          exclusive: writeOptions.exclusive ?? false,
+          signal: writeOptions.signal,
+        });
+        if (draining) return;
+        draining = true;
+        options.defer(() => void drain());
+      });
+    },
+    close() {
+      closed = true;
+      return draining ? new Promise((resolve) => idle.push(resolve)) : Promise.resolve();
+    },
+  };
+}

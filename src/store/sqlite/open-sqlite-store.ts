@@ -1,0 +1,163 @@
+// Opens a SQLite file as a Store: WAL, synchronous FULL, one writing connection behind group commit and one for reads.
+
+import { isPylonError, messageOf } from "../../core/errors.ts";
+import { storeError } from "../store-errors.ts";
+import type { LaneDue, SchemaStep, Store, TableSpec, Tx } from "../store.ts";
+import { createGroupCommit } from "./group-commit.ts";
+import { stepSql, SYSTEM_SQL, SYSTEM_VERSION } from "./schema-sql.ts";
+import type { SqliteConnection, SqlitePlatform, SqlRow } from "./sqlite-client.ts";
+import { toStoreError } from "./sqlite-errors.ts";
+import { createReader, openTx } from "./sqlite-tx.ts";
+import { createStatementCache } from "./statement-cache.ts";
+import { createTableCodec, quote, type TableCodec } from "./table-codec.ts";
+
+export interface SqliteStoreOptions {
+  /** A file; its folder is made when missing. */
+  readonly path: string;
+  readonly platform: SqlitePlatform;
+  /** Milliseconds that a connection waits for another process's lock. @default 5000 */
+  readonly busyTimeoutMs?: number;
+}
+
+/** WAL databases of older libraries can be damaged when two connections checkpoint (https://sqlite.org/wal.html). */
+const OLDEST_SQLITE = "3.51.3";
+
+/** What SQLite says of a file that cannot be opened, is not a database, or is in a folder that cannot be written. */
+const UNWRITABLE: ReadonlySet<string> = new Set(["STORE_UNWRITABLE", "STORE_FAILED"]);
+
+function versionNumber(version: string): number {
+  return version.split(".").reduce((sum, part, place) => sum + Number(part) * 1_000 ** (2 - place), 0);
+}
+
+function checkVersions(connection: SqliteConnection): void {
+  const { version } = connection.prepare("SELECT sqlite_version() AS version").get() as { version: string };
+  if (versionNumber(version) < versionNumber(OLDEST_SQLITE)) {
+    throw storeError("STORE_TOO_OLD", { message: `SQLite ${OLDEST_SQLITE} or newer is needed: ${version}` });
+  }
+  const { user_version: written } = connection.prepare("PRAGMA user_version").get() as { user_version: number };
+  if (written > SYSTEM_VERSION) {
+    throw storeError("STORE_NEWER", {
+      message: `The database has system version ${written}, this Pylon knows ${SYSTEM_VERSION}`,
+    });
+  }
+}
+
+/** busy_timeout comes before every other pragma: switching to WAL takes a lock that a dying process may still hold. */
+function configure(connection: SqliteConnection, busyTimeoutMs: number): void {
+  connection.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+  connection.exec("PRAGMA journal_mode = WAL");
+  connection.exec("PRAGMA synchronous = FULL");
+  connection.exec("PRAGMA trusted_schema = OFF");
+  connection.exec("PRAGMA cache_size = -16000");
+}
+
+function createSystemTables(connection: SqliteConnection): void {
+  connection.exec("BEGIN IMMEDIATE");
+  for (const sql of SYSTEM_SQL) connection.exec(sql);
+  connection.exec(`PRAGMA user_version = ${SYSTEM_VERSION}`);
+  connection.exec("COMMIT");
+}
+
+/** A lock that ends with the process, in a file of its own: whoever gets it knows that all leases are left-overs. */
+function lockAlone(platform: SqlitePlatform, path: string): SqliteConnection | undefined {
+  const lock = platform.open(`${path}-alone`);
+  try {
+    lock.exec("PRAGMA busy_timeout = 0");
+    lock.exec("BEGIN EXCLUSIVE");
+    return lock;
+  } catch {
+    lock.close();
+    return undefined;
+  }
+}
+
+function openWriter(options: SqliteStoreOptions): SqliteConnection {
+  let writer: SqliteConnection | undefined;
+  try {
+    writer = options.platform.open(options.path);
+    writer.exec(`PRAGMA busy_timeout = ${options.busyTimeoutMs ?? 5_000}`);
+    checkVersions(writer);
+    configure(writer, options.busyTimeoutMs ?? 5_000);
+    createSystemTables(writer);
+    return writer;
+  } catch (error) {
+    writer?.close();
+    const coded = toStoreError(error);
+    if (isPylonError(coded) && !UNWRITABLE.has(coded.code)) throw coded;
+    throw storeError("STORE_UNWRITABLE", {
+      message: `Cannot open the database "${options.path}": ${messageOf(error)}`,
+      hint: "Check that its folder exists and can be written, or set PYLON_DB_PATH",
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Opens (and creates) a store.
+ *
+ * @throws STORE_UNWRITABLE when the file cannot be opened for writing, STORE_BUSY when another process holds its lock,
+ * STORE_TOO_OLD and STORE_NEWER when the versions do not fit.
+ */
+export function openSqliteStore(options: SqliteStoreOptions): Store {
+  const writer = openWriter(options);
+  const alone = lockAlone(options.platform, options.path);
+  const readConnection = options.platform.open(options.path);
+  readConnection.exec(`PRAGMA busy_timeout = ${options.busyTimeoutMs ?? 5_000}`);
+  readConnection.exec("PRAGMA query_only = ON");
+  const cache = createStatementCache(writer);
+  const reader = createReader(createStatementCache(readConnection), (table) => codecOf(table));
+  const codecs = new Map<string, TableCodec>();
+  const listeners = new Set<(due: readonly LaneDue[]) => void>();
+  const codecOf = (table: string): TableCodec => {
+    const codec = codecs.get(table);
+    if (!codec) throw storeError("STORE_FAILED", { message: `There is no table "${table}"` });
+    return codec;
+  };
+  const group = createGroupCommit({
+    connection: writer,
+    openTx: () => openTx(cache, codecOf),
+    defer: (task) => options.platform.defer(task),
+    monotonicMs: () => performance.now(),
+    onDue(due) {
+      for (const listener of listeners) listener(due);
+    },
+  });
+  const hasColumn = (table: string, column: string): boolean =>
+    (writer.prepare(`PRAGMA table_info(${quote(table)})`).all() as SqlRow[]).some((row) => row.name === column);
+  let closing: Promise<void> | undefined;
+  const release = async (): Promise<void> => {
+    await group.close();
+    readConnection.close();
+    writer.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    writer.close();
+    alone?.close();
+  };
+  return {
+    name: `sqlite:${options.path}`,
+    openedAlone: alone !== undefined,
+    reader,
+    describe(tables: readonly TableSpec[]) {
+      for (const table of tables) codecs.set(table.name, createTableCodec(table));
+    },
+    write: (run, writeOptions = {}) => group.write(run, writeOptions),
+    changeSchema: <T>(steps: readonly SchemaStep[], run: (tx: Tx) => Promise<T>): Promise<T> =>
+      group.write(
+        async (tx) => {
+          for (const step of steps) for (const sql of stepSql(step, hasColumn)) writer.exec(sql);
+          return run(tx);
+        },
+        { exclusive: true },
+      ),
+    onDue(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    ping: async () => {
+      readConnection.exec("SELECT 1");
+    },
+    close() {
+      closing ??= release();
+      return closing;
+    },
+  };
+}

@@ -1,0 +1,89 @@
+// Rows of a described table to and from what SQLite stores, and the SQL texts that touch one row.
+
+import type { Json } from "../../core/json.ts";
+import { storeError } from "../store-errors.ts";
+import type { ColumnType, Row, TableSpec, Value } from "../store.ts";
+import type { SqlRow, SqlValue } from "./sqlite-client.ts";
+
+export interface TableCodec {
+  readonly spec: TableSpec;
+  readonly selectSql: string;
+  readonly getSql: string;
+  readonly insertSql: string;
+  readonly deleteSql: string;
+  updateSql(columns: readonly string[]): string;
+  typeOf(column: string): ColumnType;
+  encodeRow(row: Row): SqlValue[];
+  encode(column: string, value: Value): SqlValue;
+  decode(raw: SqlRow): Row;
+}
+
+const NUMBER_OF_TYPE = new Set<ColumnType>(["int", "real"]);
+
+/** Quotes a name. Names come from validated specs; doubling quotes keeps a mistake from becoming SQL. */
+export function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+function encodeValue(type: ColumnType, value: Value): SqlValue {
+  if (value === null) return null;
+  if (type === "json") return JSON.stringify(value);
+  if (typeof value === "boolean") return value ? 1 : 0;
+  if (typeof value === "string" || typeof value === "number" || typeof value === "bigint") return value;
+  if (value instanceof Uint8Array) return value;
+  throw storeError("STORE_FAILED", { message: `Cannot store an object in a ${type} column` });
+}
+
+function decodeValue(type: ColumnType, value: SqlValue): Value {
+  if (value === null) return null;
+  if (type === "bool") return value === 1 || value === 1n;
+  if (type === "json") return JSON.parse(String(value)) as Json;
+  if (typeof value === "bigint" && Number.isSafeInteger(Number(value))) return Number(value);
+  if (type === "real" && typeof value === "bigint") return Number(value);
+  return value;
+}
+
+export function createTableCodec(spec: TableSpec): TableCodec {
+  const types = new Map<string, ColumnType>([["id", "text"]]);
+  for (const column of spec.columns) types.set(column.name, column.type);
+  const names = [...types.keys()];
+  const columns = names.map((name) => [name, types.get(name) as ColumnType] as const);
+  const table = quote(spec.name);
+  const list = names.map(quote).join(", ");
+  const updates = new Map<string, string>();
+  const typeOf = (column: string): ColumnType => {
+    const type = types.get(column);
+    if (type === undefined) {
+      throw storeError("STORE_FAILED", { message: `There is no column "${column}" in "${spec.name}"` });
+    }
+    return type;
+  };
+  return {
+    spec,
+    selectSql: `SELECT ${list} FROM ${table}`,
+    getSql: `SELECT ${list} FROM ${table} WHERE "id" = ?`,
+    insertSql: `INSERT INTO ${table} (${list}) VALUES (${names.map(() => "?").join(", ")})`,
+    deleteSql: `DELETE FROM ${table} WHERE "id" = ?`,
+    updateSql(changed) {
+      const key = changed.join("\n");
+      let sql = updates.get(key);
+      if (sql === undefined) {
+        sql = `UPDATE ${table} SET ${changed.map((name) => `${quote(name)} = ?`).join(", ")} WHERE "id" = ?`;
+        updates.set(key, sql);
+      }
+      return sql;
+    },
+    typeOf,
+    encodeRow: (row) => columns.map(([name, type]) => encodeValue(type, row[name] ?? null)),
+    encode: (column, value) => encodeValue(typeOf(column), value),
+    decode(raw) {
+      const row: Record<string, Value> = {};
+      for (const [name, type] of columns) {
+        const value = raw[name] ?? null;
+        row[name] =
+          type === "text" || (typeof value === "number" && NUMBER_OF_TYPE.has(type)) ? value : decodeValue(type, value);
+      }
+      return row as Row;
+    },
+  };
+}
