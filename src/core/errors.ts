@@ -15,6 +15,8 @@ export interface ErrorSpec {
 export interface Problem {
   readonly path: string;
   readonly message: string;
+  /** The environment variable whose absence is the problem. */
+  readonly missingEnv?: string;
 }
 
 export interface ErrorOptions {
@@ -74,11 +76,18 @@ export function isPylonError(error: unknown, code?: string): error is PylonError
 
 /** Codes that belong to no room in particular. */
 export const coreError: ErrorFactory<
-  "INTERNAL" | "INVALID_JSON" | "VALIDATION_FAILED" | "NOT_FOUND" | "CONFIG_INVALID" | "CONFIG_ENV_MISSING"
+  | "INTERNAL"
+  | "INVALID_JSON"
+  | "VALIDATION_FAILED"
+  | "AUTH_REQUIRED"
+  | "NOT_FOUND"
+  | "CONFIG_INVALID"
+  | "CONFIG_ENV_MISSING"
 > = defineErrors({
   INTERNAL: { status: 500, message: "Something went wrong on this side" },
   INVALID_JSON: { status: 400, message: "Cannot read the body as JSON" },
   VALIDATION_FAILED: { status: 400, message: "The input does not fit" },
+  AUTH_REQUIRED: { status: 401, message: "Sign in first", hint: "Send Authorization: Bearer <token>" },
   NOT_FOUND: { status: 404, message: "There is nothing here" },
   CONFIG_INVALID: { status: 500, message: "The configuration does not fit" },
   CONFIG_ENV_MISSING: { status: 500, message: "An environment variable is missing" },

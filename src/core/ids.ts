@@ -4,7 +4,7 @@ const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const RANDOM_CHARS = 16;
 const TIME_CHARS = 10;
 
-/** Makes ULIDs that grow strictly, also within one millisecond and when the clock goes back. */
+/** Makes ULIDs that grow strictly, also within one millisecond and when the clock goes back. @throws RangeError */
 export type UlidSource = (nowMs: number) => string;
 
 function encodeTime(ms: number): string {
@@ -45,7 +45,9 @@ export function createUlidSource(
     }
     return false;
   };
-  return (nowMs) => {
+  return (givenMs) => {
+    const nowMs = Math.trunc(givenMs);
+    if (!(nowMs >= 0 && nowMs < 2 ** 48)) throw new RangeError(`A ULID needs a time from 0 to 2^48-1 ms: ${givenMs}`);
     if (nowMs > lastMs) {
       lastMs = nowMs;
       time = encodeTime(nowMs);

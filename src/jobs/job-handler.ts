@@ -30,9 +30,10 @@ export interface JobContext {
 }
 
 export interface JobHandler {
+  /** The lanes of its jobs are named `<kind>` or `<kind>:<anything>`. */
   readonly kind: string;
-  /** Jobs of one lane that run at once. */
-  readonly laneConcurrency: number;
+  /** Jobs of one lane that run at once in this process, 1 or more; a function is asked before each claim. */
+  readonly laneConcurrency: number | ((lane: string) => number);
   /**
    * Runs one attempt. At least once: it may run again for an attempt whose outcome was lost, so effects outside need an
    * idempotency key (`job.id`). A throw counts as a retry by the engine's default backoff.

@@ -42,6 +42,15 @@ export interface GroupCommitOptions {
   readonly onDue: (due: readonly LaneDue[]) => void;
 }
 
+/** One entry per lane: its earliest due time in the whole batch. */
+function earliestPerLane(finished: readonly Finished[]): LaneDue[] {
+  const earliest = new Map<string, number>();
+  for (const { due } of finished) {
+    for (const { lane, dueAt } of due) earliest.set(lane, Math.min(dueAt, earliest.get(lane) ?? dueAt));
+  }
+  return Array.from(earliest, ([lane, dueAt]) => ({ lane, dueAt }));
+}
+
 /** Rejects when `signal` aborts before `work` ends. */
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return work;
@@ -69,6 +78,10 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
 
   /** Runs one callback; its writes stay in the open transaction, or are undone when it throws. */
   const runInSavepoint = async (waiting: Waiting): Promise<Finished | undefined> => {
+    if (waiting.signal?.aborted) {
+      waiting.reject(waiting.signal.reason);
+      return undefined;
+    }
     const open = options.openTx();
     savepoint.run();
     try {
@@ -79,7 +92,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     } catch (error) {
       open.end();
       // Some errors (disk full, I/O) end the whole transaction: then there is no savepoint, and the batch is lost.
-      if (!connection.isTransaction) throw error;
+      if (!connection.isTransaction) throw open.fatal() ?? error;
       connection.exec("ROLLBACK TO write; RELEASE write");
       waiting.reject(toStoreError(error));
       return undefined;
@@ -87,11 +100,8 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   };
 
   const acknowledge = (finished: readonly Finished[]): void => {
-    const due: LaneDue[] = [];
-    for (const { waiting, value, due: lanes } of finished) {
-      waiting.resolve(value);
-      due.push(...lanes);
-    }
+    for (const { waiting, value } of finished) waiting.resolve(value);
+    const due = earliestPerLane(finished);
     if (due.length > 0) options.onDue(due);
   };
 

@@ -60,10 +60,11 @@ export function listJobs(cache: StatementCache, query: JobQuery): Job[] {
   const numbers = [...new Set(query.states.map((state) => STATE_NUMBERS[state]))];
   const live = numbers.every((state) => state < 3) ? " AND job.state < 3" : "";
   const dead = numbers.length === 1 && numbers[0] === STATE_NUMBERS.dead ? " AND job.state = 4" : "";
-  const tried = query.tried === undefined ? "" : query.tried ? " AND job.attempt > 0" : " AND job.attempt = 0";
+  const attempt = "coalesce(lease.attempt, job.attempt)";
+  const tried = query.tried === undefined ? "" : ` AND ${attempt} ${query.tried ? ">" : "="} 0`;
   const leased = query.states.includes("leased");
-  const lease =
-    leased === query.states.includes("ready") ? "" : leased ? " AND lease.seq IS NOT NULL" : " AND lease.seq IS NULL";
+  const free = leased ? " AND (lease.seq IS NOT NULL OR job.state <> 0)" : " AND lease.seq IS NULL";
+  const lease = leased === query.states.includes("ready") ? "" : free;
   const rows = cache.all(
     `${WITH_LEASE} WHERE job.kind = ? AND job.seq < ? AND job.state IN (${numbers.join(", ")})${live}${dead}${tried}${lease}
      ORDER BY job.seq DESC LIMIT ?`,
@@ -240,12 +241,13 @@ export function expireLeases(cache: StatementCache, now: number, limit: number, 
 }
 
 export function cancelJob(cache: StatementCache, id: string, now: number, noteDue: NoteDue): boolean {
-  const row = cache.get(
-    `UPDATE _pylon_jobs SET state = 5, finished_at = ? WHERE id = ? AND state IN (0, 2) AND ${NOT_LEASED} RETURNING key`,
-    [now, id],
-  );
+  const row = cache.get(`SELECT seq, key, state FROM _pylon_jobs WHERE id = ? AND state IN (0, 2) AND ${NOT_LEASED}`, [
+    id,
+  ]);
   if (!row) return false;
-  if (typeof row.key === "string") promote(cache, row.key, noteDue);
+  cache.run(`UPDATE _pylon_jobs SET state = 5, finished_at = ? WHERE seq = ?`, [now, row.seq as number]);
+  // Only who had its turn passes it on: behind a blocked one that goes, another of its key may be running.
+  if (row.state === STATE_NUMBERS.ready && typeof row.key === "string") promote(cache, row.key, noteDue);
   return true;
 }
 

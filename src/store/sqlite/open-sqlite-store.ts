@@ -4,12 +4,12 @@ import { isPylonError, messageOf } from "../../core/errors.ts";
 import { storeError } from "../store-errors.ts";
 import type { LaneDue, SchemaStep, Store, TableSpec, Tx } from "../store.ts";
 import { createGroupCommit } from "./group-commit.ts";
-import { stepSql, SYSTEM_SQL, SYSTEM_VERSION } from "./schema-sql.ts";
-import type { SqliteConnection, SqlitePlatform, SqlRow } from "./sqlite-client.ts";
+import { readPresentSchema, stepSql, SYSTEM_SQL, SYSTEM_VERSION } from "./schema-sql.ts";
+import type { SqliteConnection, SqlitePlatform } from "./sqlite-client.ts";
 import { toStoreError } from "./sqlite-errors.ts";
 import { createReader, openTx } from "./sqlite-tx.ts";
 import { createStatementCache } from "./statement-cache.ts";
-import { createTableCodec, quote, type TableCodec } from "./table-codec.ts";
+import { createTableCodec, type TableCodec } from "./table-codec.ts";
 
 export interface SqliteStoreOptions {
   /** A file; its folder is made when missing. */
@@ -52,35 +52,53 @@ function configure(connection: SqliteConnection, busyTimeoutMs: number): void {
 }
 
 function createSystemTables(connection: SqliteConnection): void {
-  connection.exec("BEGIN IMMEDIATE");
   for (const sql of SYSTEM_SQL) connection.exec(sql);
   connection.exec(`PRAGMA user_version = ${SYSTEM_VERSION}`);
-  connection.exec("COMMIT");
 }
 
-/** A lock that ends with the process, in a file of its own: whoever gets it knows that all leases are left-overs. */
-function lockAlone(platform: SqlitePlatform, path: string): SqliteConnection | undefined {
-  const lock = platform.open(`${path}-alone`);
+/**
+ * Everyone holds a shared lock on a file of its own for as long as the store is open, so whoever could take it
+ * exclusively for a moment knows that all leases are left-overs. Called under the writer's lock: with two at once, each
+ * could mistake the other's exclusive moment for somebody at work, or find itself alone before the other has its share.
+ */
+function lockPresence(lock: SqliteConnection): boolean {
+  lock.exec("PRAGMA busy_timeout = 0");
+  let alone = true;
   try {
-    lock.exec("PRAGMA busy_timeout = 0");
     lock.exec("BEGIN EXCLUSIVE");
-    return lock;
+    lock.exec("ROLLBACK");
   } catch {
-    lock.close();
-    return undefined;
+    alone = false;
   }
+  lock.exec("BEGIN");
+  // A transaction takes its shared lock with its first read.
+  lock.exec("SELECT count(*) FROM sqlite_schema");
+  return alone;
 }
 
-function openWriter(options: SqliteStoreOptions): SqliteConnection {
+interface Opened {
+  readonly writer: SqliteConnection;
+  /** Holds this process's presence. */
+  readonly lock: SqliteConnection;
+  readonly alone: boolean;
+}
+
+function openWriter(options: SqliteStoreOptions): Opened {
   let writer: SqliteConnection | undefined;
+  let lock: SqliteConnection | undefined;
   try {
     writer = options.platform.open(options.path);
     writer.exec(`PRAGMA busy_timeout = ${options.busyTimeoutMs ?? 5_000}`);
     checkVersions(writer);
     configure(writer, options.busyTimeoutMs ?? 5_000);
+    writer.exec("BEGIN IMMEDIATE");
     createSystemTables(writer);
-    return writer;
+    lock = options.platform.open(`${options.path}-alone`);
+    const alone = lockPresence(lock);
+    writer.exec("COMMIT");
+    return { writer, lock, alone };
   } catch (error) {
+    lock?.close();
     writer?.close();
     const coded = toStoreError(error);
     if (isPylonError(coded) && !UNWRITABLE.has(coded.code)) throw coded;
@@ -99,13 +117,17 @@ function openWriter(options: SqliteStoreOptions): SqliteConnection {
  * STORE_TOO_OLD and STORE_NEWER when the versions do not fit.
  */
 export function openSqliteStore(options: SqliteStoreOptions): Store {
-  const writer = openWriter(options);
-  const alone = lockAlone(options.platform, options.path);
+  const { writer, lock, alone } = openWriter(options);
   const readConnection = options.platform.open(options.path);
   readConnection.exec(`PRAGMA busy_timeout = ${options.busyTimeoutMs ?? 5_000}`);
   readConnection.exec("PRAGMA query_only = ON");
   const cache = createStatementCache(writer);
-  const reader = createReader(createStatementCache(readConnection), (table) => codecOf(table));
+  let closed = false;
+  const reader = createReader(
+    createStatementCache(readConnection),
+    (table) => codecOf(table),
+    () => closed,
+  );
   const codecs = new Map<string, TableCodec>();
   const listeners = new Set<(due: readonly LaneDue[]) => void>();
   const codecOf = (table: string): TableCodec => {
@@ -115,26 +137,32 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
   };
   const group = createGroupCommit({
     connection: writer,
-    openTx: () => openTx(cache, codecOf),
+    openTx: () => openTx(cache, codecOf, () => writer.isTransaction),
     defer: (task) => options.platform.defer(task),
     monotonicMs: () => performance.now(),
     onDue(due) {
-      for (const listener of listeners) listener(due);
+      for (const listener of listeners) {
+        try {
+          listener(due);
+        } catch {
+          // The commit stands, and the writer goes on: who misses a hint finds the jobs when it looks next.
+        }
+      }
     },
   });
-  const hasColumn = (table: string, column: string): boolean =>
-    (writer.prepare(`PRAGMA table_info(${quote(table)})`).all() as SqlRow[]).some((row) => row.name === column);
+  const present = readPresentSchema(writer);
   let closing: Promise<void> | undefined;
   const release = async (): Promise<void> => {
     await group.close();
+    closed = true;
     readConnection.close();
     writer.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     writer.close();
-    alone?.close();
+    lock.close();
   };
   return {
     name: `sqlite:${options.path}`,
-    openedAlone: alone !== undefined,
+    openedAlone: alone,
     reader,
     describe(tables: readonly TableSpec[]) {
       for (const table of tables) codecs.set(table.name, createTableCodec(table));
@@ -143,7 +171,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     changeSchema: <T>(steps: readonly SchemaStep[], run: (tx: Tx) => Promise<T>): Promise<T> =>
       group.write(
         async (tx) => {
-          for (const step of steps) for (const sql of stepSql(step, hasColumn)) writer.exec(sql);
+          for (const step of steps) for (const sql of stepSql(step, present)) writer.exec(sql);
           return run(tx);
         },
         { exclusive: true },
@@ -153,7 +181,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
       return () => listeners.delete(listener);
     },
     ping: async () => {
-      readConnection.exec("SELECT 1");
+      await reader.readMeta("ping");
     },
     close() {
       closing ??= release();

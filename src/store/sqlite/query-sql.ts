@@ -18,9 +18,11 @@ function conditionSql(codec: TableCodec, condition: Condition, values: SqlValue[
   };
   codec.typeOf(condition.column);
   if (condition.op === "in") {
-    if (condition.values.length === 0) return "0";
-    for (const value of condition.values) encode(value);
-    return `${column} IN (${condition.values.map(() => "?").join(", ")})`;
+    const present = condition.values.filter((value) => value !== null);
+    for (const value of present) encode(value);
+    // An empty list is legal in SQLite and holds nothing; NULL in a list would match nothing either, so it is asked for.
+    const listed = `${column} IN (${present.map(() => "?").join(", ")})`;
+    return present.length === condition.values.length ? listed : `(${listed} OR ${column} IS NULL)`;
   }
   encode(condition.value);
   if (condition.op === "contains") return `instr(lower(${column}), lower(?)) > 0`;

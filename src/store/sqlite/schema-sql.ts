@@ -2,6 +2,7 @@
 // keys stay out: the write path validates, and a constraint that fails at COMMIT would take its neighbours down with it.
 
 import type { ColumnType, IndexSpec, SchemaStep, TableSpec } from "../store.ts";
+import type { SqliteConnection } from "./sqlite-client.ts";
 import { quote } from "./table-codec.ts";
 
 /** Counted up when the tables below change; a file with a higher number is refused. */
@@ -24,7 +25,7 @@ const SQL_TYPES: Readonly<Record<ColumnType, string>> = {
 export const SYSTEM_SQL: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS _pylon_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS _pylon_jobs (
-     seq INTEGER PRIMARY KEY, id TEXT NOT NULL, kind TEXT NOT NULL, lane TEXT NOT NULL, key TEXT,
+     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, kind TEXT NOT NULL, lane TEXT NOT NULL, key TEXT,
      payload TEXT NOT NULL, state INTEGER NOT NULL, due_at INTEGER NOT NULL, attempt INTEGER NOT NULL,
      last_status INTEGER, last_error TEXT, created_at INTEGER NOT NULL, finished_at INTEGER) STRICT`,
   `CREATE UNIQUE INDEX IF NOT EXISTS _pylon_jobs_id ON _pylon_jobs (id)`,
@@ -54,36 +55,74 @@ function createIndexSql(table: string, index: IndexSpec): string {
   return `CREATE ${unique}INDEX IF NOT EXISTS ${quote(index.name)} ON ${quote(table)} (${index.columns.map(quote).join(", ")})`;
 }
 
-/** SQLite cannot change a column's type, so the values move through a second column. */
-function convertColumnSql(step: Extract<SchemaStep, { kind: "convert-column" }>): string[] {
-  const { name: column, type } = step.column;
-  const [from, to, name] = [quote(column), quote(`${column}__new`), quote(step.table)];
-  const value =
-    step.from === "bool" && type === "text" ? `CASE ${from} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END` : from;
+/** What the database has now; a step that was done before is planned from it as nothing. */
+export interface PresentSchema {
+  /** The SQL type of a column; undefined when there is no such column. */
+  typeOf(table: string, column: string): string | undefined;
+  /** The indexes that a column is part of. */
+  indexesOf(table: string, column: string): readonly { readonly name: string; readonly sql: string }[];
+}
+
+export function readPresentSchema(connection: SqliteConnection): PresentSchema {
+  return {
+    typeOf(table, column) {
+      const found = connection.prepare(`SELECT type FROM pragma_table_info(?) WHERE name = ?`).get(table, column);
+      return (found as { type: string } | undefined)?.type;
+    },
+    indexesOf(table, column) {
+      const sql = `SELECT made.name, made.sql FROM sqlite_schema AS made, pragma_index_info(made.name) AS part
+        WHERE made.type = 'index' AND made.tbl_name = ? AND made.sql IS NOT NULL AND part.name = ?`;
+      return connection.prepare(sql).all(table, column) as { name: string; sql: string }[];
+    },
+  };
+}
+
+/** Values as JavaScript and Postgres write them: no "1" for true, no "5.0" for 5. */
+function textSql(column: string, from: ColumnType): string {
+  if (from === "bool") return `CASE ${column} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END`;
+  const text = `CAST(${column} AS TEXT)`;
+  return from === "real"
+    ? `CASE WHEN ${text} LIKE '%.0' THEN substr(${text}, 1, length(${text}) - 2) ELSE ${text} END`
+    : text;
+}
+
+/** SQLite refuses to drop a column that an index needs; Postgres drops the index with it. */
+function dropColumnSql(table: string, column: string, present: PresentSchema): string[] {
   return [
-    `ALTER TABLE ${name} ADD COLUMN ${to} ${SQL_TYPES[type]}`,
-    `UPDATE ${name} SET ${to} = CAST(${value} AS ${SQL_TYPES[type]})`,
-    `ALTER TABLE ${name} DROP COLUMN ${from}`,
-    `ALTER TABLE ${name} RENAME COLUMN ${to} TO ${from}`,
+    ...present.indexesOf(table, column).map((index) => `DROP INDEX ${quote(index.name)}`),
+    `ALTER TABLE ${quote(table)} DROP COLUMN ${quote(column)}`,
   ];
 }
 
-/** The statements of one step. `hasColumn` makes adding and dropping repeatable. */
-export function stepSql(step: SchemaStep, hasColumn: (table: string, column: string) => boolean): string[] {
+/** SQLite cannot change a column's type, so the values move through a second column and the indexes are made again. */
+function convertColumnSql(step: Extract<SchemaStep, { kind: "convert-column" }>, present: PresentSchema): string[] {
+  const { name: column, type } = step.column;
+  const [from, to, name] = [quote(column), quote(`${column}__new`), quote(step.table)];
+  return [
+    `ALTER TABLE ${name} ADD COLUMN ${to} ${SQL_TYPES[type]}`,
+    `UPDATE ${name} SET ${to} = ${type === "text" ? textSql(from, step.from) : `CAST(${from} AS ${SQL_TYPES[type]})`}`,
+    ...dropColumnSql(step.table, column, present),
+    `ALTER TABLE ${name} RENAME COLUMN ${to} TO ${from}`,
+    ...present.indexesOf(step.table, column).map((index) => index.sql),
+  ];
+}
+
+/** The statements of one step, none when `present` shows that it was done. */
+export function stepSql(step: SchemaStep, present: PresentSchema): string[] {
   switch (step.kind) {
     case "create-table":
       return createTableSql(step.table);
     case "drop-table":
       return [`DROP TABLE IF EXISTS ${quote(step.table)}`];
     case "add-column":
-      if (hasColumn(step.table, step.column.name)) return [];
+      if (present.typeOf(step.table, step.column.name) !== undefined) return [];
       return [`ALTER TABLE ${quote(step.table)} ADD COLUMN ${quote(step.column.name)} ${SQL_TYPES[step.column.type]}`];
     case "drop-column":
-      if (!hasColumn(step.table, step.column)) return [];
-      return [`ALTER TABLE ${quote(step.table)} DROP COLUMN ${quote(step.column)}`];
+      if (present.typeOf(step.table, step.column) === undefined) return [];
+      return dropColumnSql(step.table, step.column, present);
     case "convert-column":
-      if (SQL_TYPES[step.from] === SQL_TYPES[step.column.type]) return [];
-      return convertColumnSql(step);
+      if (present.typeOf(step.table, step.column.name) === SQL_TYPES[step.column.type]) return [];
+      return convertColumnSql(step, present);
     case "create-index":
       return [createIndexSql(step.table, step.index)];
     case "drop-index":

@@ -14,11 +14,23 @@ const PRIMARY_CODES: Readonly<Record<number, "STORE_BUSY" | "STORE_FULL" | "STOR
 const CONSTRAINT_PRIMARYKEY = 1555;
 const CONSTRAINT_UNIQUE = 2067;
 
+/** Deno leaves the number out when `exec` or opening fails; SQLite's own words (sqlite3_errstr) stand for it. */
+const CODE_BY_MESSAGE: readonly (readonly [start: string, code: number])[] = [
+  ["database is locked", 5],
+  ["database table is locked", 6],
+  ["attempt to write a readonly database", 8],
+  ["database or disk is full", 13],
+  ["unable to open database file", 14],
+];
+const GENERIC_ERROR = 1;
+
 /** SQLite's extended result code (https://sqlite.org/rescode.html), when `error` has one. */
 function resultCode(error: unknown): number | undefined {
   if (!(error instanceof Error)) return undefined;
   const code: unknown = "errcode" in error ? error.errcode : undefined;
-  return typeof code === "number" ? code : undefined;
+  if (typeof code === "number") return code;
+  if (!("code" in error) || error.code !== "ERR_SQLITE_ERROR") return undefined;
+  return CODE_BY_MESSAGE.find(([start]) => error.message.startsWith(start))?.[1] ?? GENERIC_ERROR;
 }
 
 /** The violated index's columns, from "UNIQUE constraint failed: Order.number, Order.tenantId". */

@@ -54,9 +54,11 @@ function readerOver(cache: StatementCache, codecOf: CodecOf, guarded: Guarded): 
   };
 }
 
-/** Reads that see the last commit. */
-export function createReader(cache: StatementCache, codecOf: CodecOf): Reader {
-  return readerOver(cache, codecOf, settled);
+/** Reads that see the last commit; after `isClosed`, each answers STORE_CLOSED. */
+export function createReader(cache: StatementCache, codecOf: CodecOf, isClosed: () => boolean): Reader {
+  return readerOver(cache, codecOf, (call) =>
+    isClosed() ? Promise.reject(storeError("STORE_CLOSED")) : settled(call),
+  );
 }
 
 /** One transaction's handle, and what its end needs. */
@@ -66,6 +68,8 @@ export interface OpenTx {
   readonly due: LaneDue[];
   /** Every later call answers TX_ENDED. */
   end(): void;
+  /** The error that made SQLite end the whole transaction, when one did. */
+  fatal(): unknown;
 }
 
 function insertRow(cache: StatementCache, codec: TableCodec, row: Row): InsertOutcome {
@@ -104,13 +108,25 @@ function deleteWhere(cache: StatementCache, codec: TableCodec, where: readonly C
   return cache.run(`DELETE FROM ${table} WHERE "id" IN (${rows})`, [...values, limit]);
 }
 
-export function openTx(cache: StatementCache, codecOf: CodecOf): OpenTx {
+/** `isOpen` tells whether the connection is still in the transaction. */
+export function openTx(cache: StatementCache, codecOf: CodecOf, isOpen: () => boolean): OpenTx {
   let ended = false;
+  let fatal: unknown;
   const due: LaneDue[] = [];
   const noteDue: jobs.NoteDue = (lane, dueAt) => {
     due.push({ lane, dueAt });
   };
-  const guarded: Guarded = (call) => (ended ? Promise.reject(storeError("TX_ENDED")) : settled(call));
+  const guarded: Guarded = (call) => {
+    if (ended) return Promise.reject(storeError("TX_ENDED"));
+    try {
+      return Promise.resolve(call());
+    } catch (error) {
+      const coded = toStoreError(error);
+      // A full disk ends the transaction behind the caller's back: its next call would commit on its own.
+      if (!isOpen()) [ended, fatal] = [true, coded];
+      return Promise.reject(coded);
+    }
+  };
   const tx: Tx = {
     ...readerOver(cache, codecOf, guarded),
     insert: (table, row) => guarded(() => insertRow(cache, codecOf(table), row)),
@@ -138,5 +154,6 @@ export function openTx(cache: StatementCache, codecOf: CodecOf): OpenTx {
     end() {
       ended = true;
     },
+    fatal: () => fatal,
   };
 }

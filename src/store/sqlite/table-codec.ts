@@ -18,8 +18,6 @@ export interface TableCodec {
   decode(raw: SqlRow): Row;
 }
 
-const NUMBER_OF_TYPE = new Set<ColumnType>(["int", "real"]);
-
 /** Quotes a name. Names come from validated specs; doubling quotes keeps a mistake from becoming SQL. */
 export function quote(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
@@ -38,9 +36,10 @@ function decodeValue(type: ColumnType, value: SqlValue): Value {
   if (value === null) return null;
   if (type === "bool") return value === 1 || value === 1n;
   if (type === "json") return JSON.parse(String(value)) as Json;
-  if (typeof value === "bigint" && Number.isSafeInteger(Number(value))) return Number(value);
-  if (type === "real" && typeof value === "bigint") return Number(value);
-  return value;
+  if (type !== "int") return typeof value === "bigint" ? Number(value) : value;
+  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+  // Deno answers -2^63 as a number instead of refusing it; a number that large is exactly that one.
+  return typeof value === "number" && !Number.isSafeInteger(value) ? BigInt(value) : value;
 }
 
 export function createTableCodec(spec: TableSpec): TableCodec {
@@ -80,8 +79,7 @@ export function createTableCodec(spec: TableSpec): TableCodec {
       const row: Record<string, Value> = {};
       for (const [name, type] of columns) {
         const value = raw[name] ?? null;
-        row[name] =
-          type === "text" || (typeof value === "number" && NUMBER_OF_TYPE.has(type)) ? value : decodeValue(type, value);
+        row[name] = type === "text" ? value : decodeValue(type, value);
       }
       return row as Row;
     },

@@ -1,0 +1,225 @@
+// THE write path. Every row that an application has is written here and nowhere else: validated, allowed by policy, shown
+// to the hooks, and committed in one transaction with everything that the hooks cause.
+
+import { coreError } from "../core/errors.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Identity } from "../core/identity.ts";
+import type { UlidSource } from "../core/ids.ts";
+import type { Reader, Row, Store, Tx, Value, WriteOptions } from "../store/store.ts";
+import type { Change, WriteHooks, WriteOp } from "./change.ts";
+import { dataError } from "./data-errors.ts";
+import { createDataReader, type DataReader } from "./data-reader.ts";
+import type { ParseResult } from "./entity-input.ts";
+import type { EntityModel, Model } from "./model.ts";
+import type { Scope } from "./scope.ts";
+
+export interface DataWriter extends DataReader {
+  /** @returns the row. @throws VALIDATION_FAILED, CONFLICT, POLICY_DENIED, AUTH_REQUIRED, READ_ONLY */
+  insert(entity: string, input: unknown): Promise<Row>;
+  /** @returns the row after the write, or null when there is none to write. */
+  update(entity: string, id: string, patch: unknown): Promise<Row | null>;
+  /** @returns the row as it was, or null when there was none. */
+  delete(entity: string, id: string): Promise<Row | null>;
+  /** The transaction, for jobs and for tables that are not entities. */
+  readonly tx: Tx;
+}
+
+export interface Data {
+  readonly model: Model;
+  /** Reads that see the last commit. */
+  read(scope: Scope): DataReader;
+  /** Several writes in one transaction. */
+  write<T>(scope: Scope, run: (writer: DataWriter) => Promise<T>, options?: WriteOptions): Promise<T>;
+  /** Writes inside a transaction that is already open, such as a job's settlement. */
+  within(scope: Scope, tx: Tx): DataWriter;
+  insert(scope: Scope, entity: string, input: unknown): Promise<Row>;
+  update(scope: Scope, entity: string, id: string, patch: unknown): Promise<Row | null>;
+  delete(scope: Scope, entity: string, id: string): Promise<Row | null>;
+}
+
+export interface DataOptions {
+  readonly store: Store;
+  readonly model: Model;
+  /** In the order of the application's plugins. */
+  readonly hooks: readonly WriteHooks[];
+  readonly clock: Clock;
+  readonly ulid: UlidSource;
+}
+
+type HooksOf = (entity: string) => readonly WriteHooks[];
+
+interface WriteContext {
+  readonly scope: Scope;
+  readonly model: Model;
+  readonly hooksOf: HooksOf;
+  readonly clock: Clock;
+  readonly ulid: UlidSource;
+}
+
+/** A validated write whose `before` hooks have run; what remains needs the transaction. */
+interface Prepared {
+  readonly op: WriteOp;
+  readonly entity: EntityModel;
+  readonly id: string;
+  readonly data: Record<string, Value>;
+}
+
+function validated(result: ParseResult): Record<string, Value> {
+  if (!result.ok) throw coreError("VALIDATION_FAILED", { details: result.problems });
+  return result.data;
+}
+
+function deny(actor: Identity): Error {
+  return actor.kind === "anonymous" ? coreError("AUTH_REQUIRED") : dataError("POLICY_DENIED");
+}
+
+async function prepare(
+  context: WriteContext,
+  op: WriteOp,
+  target: { readonly entity: string; readonly id: string; readonly input: unknown },
+): Promise<Prepared> {
+  const { scope } = context;
+  const entity = context.model.entity(target.entity);
+  if (entity.readOnly && !scope.internal) throw dataError("READ_ONLY");
+  if (scope.policies && !scope.actor.isAdmin && !entity.rules.governs(op)) throw deny(scope.actor);
+  let data: Record<string, Value> = {};
+  if (op === "insert") data = validated(entity.codec.parseInsert(target.input));
+  if (op === "update") data = validated(entity.codec.parseUpdate(target.input));
+  if (op === "insert" && scope.policies && !entity.rules.allows("insert", scope.actor, { data, existing: null })) {
+    throw deny(scope.actor);
+  }
+  for (const hooks of context.hooksOf(target.entity)) {
+    const pending = hooks.before?.({ op, entity: target.entity, id: target.id, data, actor: scope.actor });
+    if (pending) await pending;
+  }
+  return { op, entity, id: target.id, data };
+}
+
+function conflictError(columns: readonly string[]): Error {
+  return dataError("CONFLICT", { details: columns.map((path) => ({ path, message: "Another row has this value" })) });
+}
+
+/** What an update or a delete may see and do; null when the row is hidden or missing. */
+function allowedExisting(context: WriteContext, prepared: Prepared, existing: Row | undefined): Row | null {
+  const { actor, policies } = context.scope;
+  if (!existing) return null;
+  if (!policies) return existing;
+  const { rules } = prepared.entity;
+  const rows = { data: existing, existing };
+  if (rules.governs("read") && !rules.allows("read", actor, { data: existing, existing: null })) return null;
+  const operation = prepared.op === "delete" ? "delete" : "update";
+  if (!rules.allows(operation, actor, rows)) throw deny(actor);
+  const after = { ...existing, ...prepared.data };
+  if (operation === "update" && !rules.allows("update", actor, { data: after, existing })) throw deny(actor);
+  return existing;
+}
+
+/** Makes the row change itself. Answers the rows before and after, or null when there is no row to change. */
+async function applyRow(
+  context: WriteContext,
+  prepared: Prepared,
+  tx: Tx,
+): Promise<{ before: Row | null; after: Row | null } | null> {
+  const { entity, id, data, op } = prepared;
+  const table = entity.table.name;
+  if (op === "insert") {
+    const after: Row = { id, ...data };
+    const outcome = await tx.insert(table, after);
+    if (outcome.kind === "conflict") throw conflictError(outcome.columns);
+    return { before: null, after };
+  }
+  const before = allowedExisting(context, prepared, await tx.get(table, id));
+  if (!before) return null;
+  if (op === "delete") {
+    await tx.delete(table, id);
+    return { before, after: null };
+  }
+  const outcome = await tx.update(table, id, data);
+  if (outcome.kind === "conflict") throw conflictError(outcome.columns);
+  return { before, after: { ...before, ...data } };
+}
+
+async function apply(context: WriteContext, prepared: Prepared, tx: Tx): Promise<Change | null> {
+  const rows = await applyRow(context, prepared, tx);
+  if (!rows) return null;
+  const change: Change = {
+    op: prepared.op,
+    entity: prepared.entity.def.name,
+    id: prepared.id,
+    before: rows.before,
+    after: rows.after,
+    actor: context.scope.actor,
+    requestId: context.scope.requestId,
+    at: context.clock.now(),
+  };
+  for (const hooks of context.hooksOf(change.entity)) {
+    const pending = hooks.within?.(change, tx);
+    if (pending) await pending;
+  }
+  return change;
+}
+
+function createWriter(context: WriteContext, tx: Tx, changes: Change[]): DataWriter {
+  const write = async (op: WriteOp, entity: string, id: string, input: unknown): Promise<Change | null> => {
+    const change = await apply(context, await prepare(context, op, { entity, id, input }), tx);
+    if (change) changes.push(change);
+    return change;
+  };
+  return {
+    ...createDataReader(context.model, tx, context.scope),
+    tx,
+    insert: async (entity, input) => {
+      const change = await write("insert", entity, context.ulid(context.clock.now()), input);
+      return change?.after as Row;
+    },
+    update: async (entity, id, patch) => (await write("update", entity, id, patch))?.after ?? null,
+    delete: async (entity, id) => (await write("delete", entity, id, undefined))?.before ?? null,
+  };
+}
+
+function indexHooks(hooks: readonly WriteHooks[]): HooksOf {
+  const byEntity = new Map<string, readonly WriteHooks[]>();
+  return (entity) => {
+    let found = byEntity.get(entity);
+    if (!found) {
+      found = hooks.filter((hook) => hook.entities === undefined || hook.entities.has(entity));
+      byEntity.set(entity, found);
+    }
+    return found;
+  };
+}
+
+export function createData(options: DataOptions): Data {
+  const { store, model, clock, ulid } = options;
+  const hooksOf = indexHooks(options.hooks);
+  const contextOf = (scope: Scope): WriteContext => ({ scope, model, hooksOf, clock, ulid });
+  const announce = (changes: readonly Change[]): void => {
+    for (const change of changes) for (const hooks of hooksOf(change.entity)) hooks.after?.(change);
+  };
+  const readerOf = (reader: Reader, scope: Scope): DataReader => createDataReader(model, reader, scope);
+  /** One write: everything that can wait for something else happens before the transaction begins. */
+  const single = async (scope: Scope, op: WriteOp, target: Parameters<typeof prepare>[2]): Promise<Change | null> => {
+    const context = contextOf(scope);
+    const prepared = await prepare(context, op, target);
+    const change = await store.write((tx) => apply(context, prepared, tx));
+    if (change) announce([change]);
+    return change;
+  };
+  return {
+    model,
+    read: (scope) => readerOf(store.reader, scope),
+    async write(scope, run, writeOptions = {}) {
+      const changes: Change[] = [];
+      const result = await store.write((tx) => run(createWriter(contextOf(scope), tx, changes)), writeOptions);
+      announce(changes);
+      return result;
+    },
+    within: (scope, tx) => createWriter(contextOf(scope), tx, []),
+    insert: async (scope, entity, input) =>
+      (await single(scope, "insert", { entity, id: ulid(clock.now()), input }))?.after as Row,
+    update: async (scope, entity, id, patch) =>
+      (await single(scope, "update", { entity, id, input: patch }))?.after ?? null,
+    delete: async (scope, entity, id) =>
+      (await single(scope, "delete", { entity, id, input: undefined }))?.before ?? null,
+  };
+}

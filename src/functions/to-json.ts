@@ -1,0 +1,83 @@
+// Turns what application code hands over into a JSON value of its own: the copy shares nothing with the original, so
+// neither side can change the other's later.
+
+import type { Json } from "../core/json.ts";
+
+export const MAX_JSON_DEPTH = 64;
+
+/** A value, or the first place that JSON cannot hold. `path` is dotted and empty for the value itself. */
+export type JsonCopy =
+  | { readonly ok: true; readonly value: Json }
+  | { readonly ok: false; readonly path: string; readonly message: string };
+
+/** Names what a value is, for messages: never the value itself, which may be a secret. */
+export function describeValue(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "array";
+  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
+  return typeof value;
+}
+
+export function joinPath(path: string, key: string | number): string {
+  return path === "" ? String(key) : `${path}.${key}`;
+}
+
+interface Failure {
+  readonly path: string;
+  readonly message: string;
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function hasToJson(value: object): value is { toJSON(): unknown } {
+  return "toJSON" in value && typeof value.toJSON === "function";
+}
+
+function copyObject(value: object, path: string, depth: number, failures: Failure[]): Json {
+  if (depth === 0) return refuse(failures, path, `nested deeper than ${MAX_JSON_DEPTH} levels, or a cycle`);
+  if (hasToJson(value)) return copy(value.toJSON(), path, depth - 1, failures);
+  if (Array.isArray(value)) return value.map((item, i) => copy(item ?? null, joinPath(path, i), depth - 1, failures));
+  if (!isPlain(value)) return refuse(failures, path, `an instance of ${value.constructor.name || "a class"}`);
+  // `fromEntries` defines properties: a key named "__proto__" stays a key.
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, item]) => item !== undefined)
+      .map(([key, item]) => [key, copy(item, joinPath(path, key), depth - 1, failures)]),
+  );
+}
+
+function refuse(failures: Failure[], path: string, message: string): null {
+  failures.push({ path, message });
+  return null;
+}
+
+function copy(value: unknown, path: string, depth: number, failures: Failure[]): Json {
+  // One failure ends the walk: a cycle through a wide object would otherwise take for ever.
+  if (failures.length > 0) return null;
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+      return Number.isFinite(value) ? value : refuse(failures, path, describeValue(value));
+    case "object":
+      return value === null ? null : copyObject(value, path, depth, failures);
+    default:
+      return refuse(failures, path, describeValue(value));
+  }
+}
+
+/**
+ * Copies `value` as JSON: like `JSON.stringify` it drops properties that are undefined and asks `toJSON` (a Date becomes
+ * its ISO form), and unlike it, it refuses what would be lost: NaN, bigint, functions, maps, class instances, cycles.
+ * `undefined` itself becomes null.
+ */
+export function toJson(value: unknown): JsonCopy {
+  const failures: Failure[] = [];
+  const copied = value === undefined ? null : copy(value, "", MAX_JSON_DEPTH, failures);
+  const [failure] = failures;
+  return failure ? { ok: false, ...failure } : { ok: true, value: copied };
+}

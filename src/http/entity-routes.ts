@@ -1,0 +1,228 @@
+// Entities over HTTP: create, list, read, change, delete, and several of these in one transaction.
+
+import { z } from "zod";
+import { coreError } from "../core/errors.ts";
+import type { Data, DataWriter } from "../data/data.ts";
+import { dataError } from "../data/data-errors.ts";
+import type { EntityModel } from "../data/model.ts";
+import type { Scope } from "../data/scope.ts";
+import { defineRoute, type Route, type RouteAnswer, type RouteRequest } from "../plugin/route.ts";
+import type { Condition, Order, Row } from "../store/store.ts";
+
+const DEFAULT_LIMIT = 50;
+const MAX_LIMIT = 200;
+const MAX_OPERATIONS = 1_000;
+
+const anyObject = z.unknown();
+
+function scopeOf(request: RouteRequest): Scope {
+  return { actor: request.identity, policies: true, requestId: request.requestId };
+}
+
+function missing(entity: string): Error {
+  return coreError("NOT_FOUND", { message: `There is no such ${entity}` });
+}
+
+/** Runs one write; with an Idempotency-Key its answer commits with it. */
+async function writeOne(
+  data: Data,
+  request: RouteRequest,
+  alone: () => Promise<Row | null>,
+  within: (writer: DataWriter) => Promise<Row | null>,
+  toAnswer: (row: Row) => RouteAnswer,
+): Promise<RouteAnswer> {
+  const entity = request.params.entity ?? "";
+  const { receipt } = request;
+  if (!receipt) {
+    const row = await alone();
+    if (!row) throw missing(entity);
+    return toAnswer(row);
+  }
+  const inTransaction = async (writer: DataWriter): Promise<RouteAnswer> => {
+    const row = await within(writer);
+    if (!row) throw missing(entity);
+    const answer = toAnswer(row);
+    await receipt.commit(writer.tx, answer);
+    return answer;
+  };
+  return data.write(scopeOf(request), inTransaction, { exclusive: true });
+}
+
+function parseOrder(model: EntityModel, text: string | undefined): Order | undefined {
+  if (text === undefined || text === "id") return undefined;
+  const descending = text.startsWith("-");
+  const column = descending ? text.slice(1) : text;
+  const known = column === "id" || model.table.columns.some(({ name, type }) => name === column && type !== "json");
+  if (!known)
+    throw dataError("INVALID_QUERY", { details: [{ path: "order", message: `Cannot order by "${column}"` }] });
+  return { column, descending };
+}
+
+function parseLimit(text: string | undefined): number {
+  if (text === undefined) return DEFAULT_LIMIT;
+  const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (limit >= 1 && limit <= MAX_LIMIT) return limit;
+  throw dataError("INVALID_QUERY", { details: [{ path: "limit", message: `Expected 1 to ${MAX_LIMIT}` }] });
+}
+
+function parseConditions(model: EntityModel, fields: Readonly<Record<string, string>>): Condition[] {
+  const problems: { path: string; message: string }[] = [];
+  const conditions = Object.entries(fields).flatMap(([column, text]): Condition[] => {
+    const result = model.codec.parseFilterText(column, text);
+    if (result.ok) return [{ column, op: "eq", value: result.value }];
+    problems.push(result.problem);
+    return [];
+  });
+  if (problems.length > 0) throw dataError("INVALID_QUERY", { details: problems });
+  return conditions;
+}
+
+const listQuery = z.record(z.string(), z.string("Give each parameter once"));
+
+async function listEntity(data: Data, request: RouteRequest<Record<string, string>>): Promise<RouteAnswer> {
+  const name = request.params.entity ?? "";
+  const model = data.model.entity(name);
+  const { limit, cursor, order, ...fields } = request.query;
+  const page = await data.read(scopeOf(request)).page(name, {
+    where: parseConditions(model, fields),
+    order: parseOrder(model, order),
+    cursor: cursor === undefined || cursor === "" ? null : cursor,
+    limit: parseLimit(limit),
+  });
+  const rows = page.rows.map((row) => model.codec.toJson(row));
+  return { status: 200, json: { data: rows, next_cursor: page.nextCursor, has_more: page.nextCursor !== null } };
+}
+
+const operation = z.discriminatedUnion("op", [
+  z.strictObject({ op: z.literal("insert"), entity: z.string(), data: z.unknown() }),
+  z.strictObject({ op: z.literal("update"), entity: z.string(), id: z.string(), data: z.unknown() }),
+  z.strictObject({ op: z.literal("delete"), entity: z.string(), id: z.string() }),
+]);
+const transaction = z.array(operation).min(1).max(MAX_OPERATIONS);
+
+type Operation = z.infer<typeof operation>;
+
+async function runOperation(writer: DataWriter, step: Operation): Promise<{ op: string; id: string }> {
+  if (step.op === "insert") return { op: step.op, id: (await writer.insert(step.entity, step.data)).id };
+  const row =
+    step.op === "update"
+      ? await writer.update(step.entity, step.id, step.data)
+      : await writer.delete(step.entity, step.id);
+  if (!row) throw missing(step.entity);
+  return { op: step.op, id: step.id };
+}
+
+async function runTransaction(data: Data, request: RouteRequest<unknown, Operation[]>): Promise<RouteAnswer> {
+  const run = async (writer: DataWriter): Promise<RouteAnswer> => {
+    const results: { op: string; id: string }[] = [];
+    for (const step of request.body) results.push(await runOperation(writer, step));
+    const answer = { status: 200, json: { committed: true, results } };
+    await request.receipt?.commit(writer.tx, answer);
+    return answer;
+  };
+  return data.write(scopeOf(request), run, { exclusive: true });
+}
+
+const ENTITY = "/api/entities/:entity";
+const ROW = "/api/entities/:entity/:id";
+
+export function entityRoutes(data: Data): Route[] {
+  const json = (entity: string, row: Row): object => data.model.entity(entity).codec.toJson(row);
+  const target = (request: RouteRequest): [string, string] => [request.params.entity ?? "", request.params.id ?? ""];
+  return [
+    defineRoute({
+      method: "POST",
+      path: ENTITY,
+      access: "anyone",
+      tag: "entities",
+      summary: "Create a row",
+      body: anyObject,
+      idempotency: "transactional",
+      answers: { 201: { description: "The new row" } },
+      handle(request) {
+        const entity = request.params.entity ?? "";
+        return writeOne(
+          data,
+          request,
+          () => data.insert(scopeOf(request), entity, request.body),
+          (writer) => writer.insert(entity, request.body),
+          (row) => ({ status: 201, json: json(entity, row) }),
+        );
+      },
+    }),
+    defineRoute({
+      method: "GET",
+      path: ENTITY,
+      access: "anyone",
+      tag: "entities",
+      summary: "List rows by page; other parameters are equality filters",
+      query: listQuery,
+      answers: { 200: { description: "A page of rows" } },
+      handle: (request) => listEntity(data, request),
+    }),
+    defineRoute({
+      method: "GET",
+      path: ROW,
+      access: "anyone",
+      tag: "entities",
+      summary: "Read a row",
+      answers: { 200: { description: "The row" }, 404: { description: "No such row" } },
+      async handle(request) {
+        const [entity, id] = target(request);
+        const row = await data.read(scopeOf(request)).get(entity, id);
+        if (!row) throw missing(entity);
+        return { status: 200, json: json(entity, row) };
+      },
+    }),
+    defineRoute({
+      method: "PATCH",
+      path: ROW,
+      access: "anyone",
+      tag: "entities",
+      summary: "Change the given fields of a row",
+      body: anyObject,
+      idempotency: "transactional",
+      answers: { 200: { description: "The row after the write" }, 404: { description: "No such row" } },
+      handle(request) {
+        const [entity, id] = target(request);
+        return writeOne(
+          data,
+          request,
+          () => data.update(scopeOf(request), entity, id, request.body),
+          (writer) => writer.update(entity, id, request.body),
+          (row) => ({ status: 200, json: { updated: true, ...json(entity, row) } }),
+        );
+      },
+    }),
+    defineRoute({
+      method: "DELETE",
+      path: ROW,
+      access: "anyone",
+      tag: "entities",
+      summary: "Delete a row",
+      idempotency: "transactional",
+      answers: { 200: { description: "Deleted" }, 404: { description: "No such row" } },
+      handle(request) {
+        const [entity, id] = target(request);
+        return writeOne(
+          data,
+          request,
+          () => data.delete(scopeOf(request), entity, id),
+          (writer) => writer.delete(entity, id),
+          () => ({ status: 200, json: { deleted: true } }),
+        );
+      },
+    }),
+    defineRoute({
+      method: "POST",
+      path: "/api/transact",
+      access: "admin",
+      tag: "entities",
+      summary: "Several writes, all or nothing",
+      body: transaction,
+      idempotency: "transactional",
+      answers: { 200: { description: "What was written" } },
+      handle: (request) => runTransaction(data, request),
+    }),
+  ];
+}

@@ -1,0 +1,43 @@
+// The only place where an error becomes a response. A coded error answers its code; anything else answers INTERNAL and a
+// request id, and its text goes to the log.
+
+import { coreError, messageOf, PylonError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import type { RouteAnswer } from "../plugin/route.ts";
+
+/** `{"error":{"code","message","hint"?,"details"?}}` */
+export function errorBody(error: PylonError): { readonly error: Readonly<Record<string, unknown>> } {
+  return {
+    error: {
+      code: error.code,
+      message: error.message,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      ...(error.details === undefined
+        ? {}
+        : { details: error.details.map(({ path, message }) => ({ path, message })) }),
+    },
+  };
+}
+
+function toPylonError(error: unknown, requestId: string, log: Log): PylonError {
+  if (error instanceof PylonError) {
+    if (error.status >= 500) log.error("request.failed", { requestId, code: error.code, message: error.message });
+    return error;
+  }
+  const stack = error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
+  log.error("request.crashed", { requestId, message: messageOf(error), stack });
+  return coreError("INTERNAL", { hint: `The log has the reason under request id ${requestId}` });
+}
+
+const DEFAULT_RETRY_AFTER_SECS = 1;
+
+export function answerError(error: unknown, requestId: string, log: Log): RouteAnswer {
+  const coded = toPylonError(error, requestId, log);
+  const retryable = coded.status === 503 || coded.status === 429;
+  const retryAfter = coded.retryAfterSecs ?? (retryable ? DEFAULT_RETRY_AFTER_SECS : undefined);
+  return {
+    status: coded.status,
+    json: errorBody(coded),
+    ...(retryAfter === undefined ? {} : { headers: { "retry-after": String(Math.ceil(retryAfter)) } }),
+  };
+}

@@ -1,0 +1,137 @@
+// Idempotency-Key: a write that is sent again answers what it answered first. Where a route writes in one transaction
+// its answer is stored in that transaction, so a crash cannot separate the write from the memory of it.
+
+import type { Clock } from "../core/clock.ts";
+import type { Identity } from "../core/identity.ts";
+import { coreError } from "../core/errors.ts";
+import { sha256Hex } from "../crypto/digest.ts";
+import type { Receipt, RouteAnswer } from "../plugin/route.ts";
+import type { Row, Store, TableSpec, Tx } from "../store/store.ts";
+import { httpError } from "./http-errors.ts";
+
+const TABLE = "_pylon_idempotency";
+/** How long an answer is remembered. */
+const KEPT_MS = 24 * 3_600_000;
+/** A first request that is still without an answer after this died with its process. */
+const IN_PROGRESS_MS = 60_000;
+const KEY_PATTERN = /^[\x21-\x7e]{1,255}$/;
+const PENDING = 0;
+
+export const idempotencyTable: TableSpec = {
+  name: TABLE,
+  columns: [
+    { name: "fingerprint", type: "text" },
+    /** 0 while the first request runs. */
+    { name: "status", type: "int" },
+    { name: "body", type: "text" },
+    { name: "createdAt", type: "int" },
+  ],
+  indexes: [{ name: `${TABLE}_created`, columns: ["createdAt"], unique: false }],
+};
+
+export interface IdempotentRequest {
+  readonly key: string;
+  readonly identity: Identity;
+  readonly method: string;
+  readonly path: string;
+  readonly bodyText: string;
+}
+
+export interface Idempotency {
+  /** Runs `handle` once per key and caller; later calls answer what the first did. */
+  run(request: IdempotentRequest, handle: (receipt: Receipt) => Promise<RouteAnswer>): Promise<RouteAnswer>;
+  /** Forgets answers older than a day; at most `limit`. */
+  sweep(limit: number): Promise<number>;
+}
+
+function replay(row: Row): RouteAnswer {
+  return {
+    status: row.status as number,
+    json: row.body === null ? undefined : (JSON.parse(row.body as string) as unknown),
+    headers: { "idempotency-replayed": "true" },
+  };
+}
+
+/** Thrown inside the transaction when another request with the key committed first. */
+const RACE = Symbol("another request with this key committed first");
+
+export function createIdempotency(store: Store, clock: Clock): Idempotency {
+  const answerFrom = (row: Row | undefined, fingerprint: string): RouteAnswer | undefined => {
+    if (!row || (row.createdAt as number) < clock.now() - KEPT_MS) return undefined;
+    if (row.fingerprint !== fingerprint) throw httpError("IDEMPOTENCY_MISMATCH");
+    if (row.status !== PENDING) return replay(row);
+    if ((row.createdAt as number) < clock.now() - IN_PROGRESS_MS) return undefined;
+    throw httpError("IDEMPOTENCY_IN_PROGRESS", { retryAfterSecs: 1 });
+  };
+
+  const save = async (tx: Tx, id: string, fingerprint: string, answer: RouteAnswer | null): Promise<void> => {
+    const row = {
+      id,
+      fingerprint,
+      status: answer?.status ?? PENDING,
+      body: answer?.json === undefined ? null : JSON.stringify(answer.json),
+      createdAt: clock.now(),
+    };
+    const found = await tx.get(TABLE, id);
+    if (!found) {
+      await tx.insert(TABLE, row);
+      return;
+    }
+    if (answerFrom(found, fingerprint)) throw RACE;
+    const { id: _, ...columns } = row;
+    await tx.update(TABLE, id, columns);
+  };
+
+  const reserve = (id: string, fingerprint: string): Promise<void> =>
+    store.write((tx) => save(tx, id, fingerprint, null));
+
+  const finish = (id: string, answer: RouteAnswer): Promise<unknown> =>
+    store.write<unknown>((tx) => {
+      // A failure may be tried again; an answer is remembered.
+      if (answer.status >= 500) return tx.delete(TABLE, id);
+      const body = answer.json === undefined ? null : JSON.stringify(answer.json);
+      return tx.update(TABLE, id, { status: answer.status, body });
+    });
+
+  return {
+    async run(request, handle) {
+      if (!KEY_PATTERN.test(request.key)) {
+        const details = [{ path: "Idempotency-Key", message: "Expected 1 to 255 visible ASCII characters" }];
+        throw coreError("VALIDATION_FAILED", { details });
+      }
+      const { identity } = request;
+      const id = await sha256Hex(JSON.stringify([identity.kind, identity.userId, identity.tenantId, request.key]));
+      const fingerprint = await sha256Hex(`${request.method} ${request.path}\n${request.bodyText}`);
+      const stored = answerFrom(await store.reader.get(TABLE, id), fingerprint);
+      if (stored) return stored;
+      let committed = false;
+      let reserved = false;
+      const receipt: Receipt = {
+        commit: async (tx, answer) => {
+          await save(tx, id, fingerprint, answer);
+          committed = true;
+        },
+        reserve: async () => {
+          await reserve(id, fingerprint);
+          reserved = true;
+        },
+      };
+      try {
+        const answer = await handle(receipt);
+        if (reserved && !committed) await finish(id, answer);
+        return answer;
+      } catch (error) {
+        if (error === RACE) {
+          const first = answerFrom(await store.reader.get(TABLE, id), fingerprint);
+          if (first) return first;
+        }
+        if (reserved && !committed) await store.write((tx) => tx.delete(TABLE, id));
+        throw error;
+      }
+    },
+    sweep: (limit) =>
+      store.write((tx) =>
+        tx.deleteWhere(TABLE, [{ column: "createdAt", op: "lt", value: clock.now() - KEPT_MS }], limit),
+      ),
+  };
+}

@@ -1,0 +1,105 @@
+// Runs one route for one request: who asks, may they, do the inputs fit, what is the answer.
+
+import { coreError } from "../core/errors.ts";
+import type { Identity } from "../core/identity.ts";
+import type { Access, Receipt, Route, RouteAnswer, RouteRequest } from "../plugin/route.ts";
+import { httpError } from "./http-errors.ts";
+import type { Idempotency } from "./idempotency.ts";
+import { parseJson, readBytes, readText, requireJsonType } from "./request-body.ts";
+import type { ZodType } from "zod";
+
+/** A request as the server hands it on. */
+export interface Incoming {
+  readonly raw: Request;
+  readonly requestId: string;
+  readonly params: Readonly<Record<string, string>>;
+  readonly url: string;
+  readonly peer: string | null;
+}
+
+export interface RouteRunnerOptions {
+  /** @throws INVALID_TOKEN for a token that is not known. */
+  identify(authorization: string | null): Promise<Identity>;
+  readonly maxBodyBytes: number;
+  readonly idempotency: Idempotency;
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+function requireAccess(access: Access, identity: Identity): void {
+  if (access === "anyone") return;
+  if (identity.kind === "anonymous") throw coreError("AUTH_REQUIRED");
+  if (access === "admin" && !identity.isAdmin) throw httpError("ADMIN_ONLY");
+}
+
+function parseInput(schema: ZodType, value: unknown): unknown {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const details = parsed.error.issues.map(({ path, message }) => ({ path: path.map(String).join("."), message }));
+  throw coreError("VALIDATION_FAILED", { details });
+}
+
+/** A repeated parameter becomes a list, which schemas refuse unless they ask for one. */
+export function queryOf(url: string): Record<string, string | string[]> {
+  const start = url.indexOf("?");
+  const query: Record<string, string | string[]> = {};
+  if (start < 0) return query;
+  const parameters = new URLSearchParams(url.slice(start));
+  for (const name of new Set(parameters.keys())) {
+    const values = parameters.getAll(name);
+    query[name] = values.length === 1 ? (values[0] ?? "") : values;
+  }
+  return query;
+}
+
+interface Inputs {
+  readonly query: unknown;
+  readonly body: unknown;
+  readonly bodyText: string;
+  readonly rawBody: Uint8Array;
+}
+
+async function readInputs(route: Route, incoming: Incoming, maxBodyBytes: number): Promise<Inputs> {
+  const query = route.query ? parseInput(route.query, queryOf(incoming.url)) : undefined;
+  if (route.rawBody) {
+    return { query, body: undefined, bodyText: "", rawBody: await readBytes(incoming.raw, maxBodyBytes) };
+  }
+  if (!route.body) return { query, body: undefined, bodyText: "", rawBody: NO_BYTES };
+  requireJsonType(incoming.raw);
+  const bodyText = await readText(incoming.raw, maxBodyBytes);
+  return { query, body: parseInput(route.body, parseJson(bodyText)), bodyText, rawBody: NO_BYTES };
+}
+
+async function runWithKey(
+  route: Route,
+  request: RouteRequest,
+  bodyText: string,
+  idempotency: Idempotency,
+): Promise<RouteAnswer> {
+  const key = request.raw.headers.get("idempotency-key") ?? "";
+  const handle = async (receipt: Receipt): Promise<RouteAnswer> => {
+    if (route.idempotency === "recorded") await receipt.reserve();
+    const answer = await route.handle(route.idempotency === "recorded" ? request : { ...request, receipt });
+    if (answer instanceof Response) throw new TypeError("A route with idempotency answers plain values");
+    return answer;
+  };
+  const { identity, raw } = request;
+  const path = new URL(raw.url).pathname;
+  return idempotency.run({ key, identity, method: raw.method, path, bodyText }, handle);
+}
+
+export type RunRoute = (route: Route, incoming: Incoming) => Promise<RouteAnswer | Response>;
+
+export function createRouteRunner(options: RouteRunnerOptions): RunRoute {
+  return async (route, incoming) => {
+    const identity = await options.identify(incoming.raw.headers.get("authorization"));
+    requireAccess(route.access, identity);
+    const { bodyText, ...inputs } = await readInputs(route, incoming, options.maxBodyBytes);
+    const { raw, requestId, params, peer } = incoming;
+    const request: RouteRequest = { identity, requestId, params, raw, peer, receipt: null, ...inputs };
+    if (route.idempotency && raw.headers.has("idempotency-key")) {
+      return runWithKey(route, request, bodyText, options.idempotency);
+    }
+    return route.handle(request);
+  };
+}

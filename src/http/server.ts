@@ -1,0 +1,151 @@
+// The HTTP application: every request gets an id, an answer and a line in the log, whatever happens inside.
+
+import { Hono, type Context } from "hono";
+import type { Clock } from "../core/clock.ts";
+import { coreError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import type { Route, RouteAnswer } from "../plugin/route.ts";
+import { answerPreflight, type Cors } from "./cors.ts";
+import { answerError } from "./error-response.ts";
+import { httpError } from "./http-errors.ts";
+import type { Metrics } from "./metrics.ts";
+import { createRequestIds } from "./request-id.ts";
+import type { RunRoute } from "./route-runner.ts";
+
+export interface HttpServerOptions {
+  readonly routes: readonly Route[];
+  readonly run: RunRoute;
+  readonly cors: Cors;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** One log line per request. */
+  readonly logRequests: boolean;
+}
+
+export interface HttpServer {
+  /** Answers one request; never rejects. `peer` is the caller's address. */
+  fetch(request: Request, peer?: string | null): Promise<Response>;
+  /** From now on requests answer 503 DRAINING, apart from `/health`. */
+  drain(): void;
+  /** Requests that have no answer yet. */
+  readonly inFlight: number;
+}
+
+const ALWAYS: Readonly<Record<string, string>> = { "x-content-type-options": "nosniff" };
+
+function toResponse(answer: RouteAnswer | Response, headers: Readonly<Record<string, string>>): Response {
+  if (answer instanceof Response) {
+    const response = new Response(answer.body, answer);
+    for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
+    return response;
+  }
+  if (answer.text !== undefined) {
+    const type = { "content-type": "text/plain; charset=utf-8" };
+    return new Response(answer.text, { status: answer.status, headers: { ...type, ...headers, ...answer.headers } });
+  }
+  if (answer.json === undefined) {
+    return new Response(null, { status: answer.status, headers: { ...headers, ...answer.headers } });
+  }
+  const type = { "content-type": "application/json" };
+  return new Response(JSON.stringify(answer.json), {
+    status: answer.status,
+    headers: answer.headers ? { ...type, ...headers, ...answer.headers } : { ...type, ...headers },
+  });
+}
+
+interface Env {
+  readonly Bindings: { readonly peer: string | null; readonly requestId: string };
+}
+
+const UNKNOWN_ROUTE: Route = {
+  method: "ALL",
+  path: "*",
+  access: "anyone",
+  tag: "system",
+  summary: "Anything else",
+  answers: {},
+  handle: () =>
+    Promise.reject(
+      coreError("NOT_FOUND", { message: "There is no such route", hint: "GET /api/openapi.json lists all of them" }),
+    ),
+};
+
+/** What may still be asked of a process that is shutting down. */
+const WHILE_DRAINING: ReadonlySet<string> = new Set(["/health", "/readyz", "/metrics"]);
+
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const { cors, log, metrics, clock } = options;
+  const nextRequestId = createRequestIds();
+  let draining = false;
+  let inFlight = 0;
+
+  const finish = (route: Route, request: Request, requestId: string, response: Response, startedMs: number): void => {
+    const durationMs = clock.monotonic() - startedMs;
+    metrics.observe({ method: request.method, route: route.path, status: response.status, durationMs });
+    if (!options.logRequests) return;
+    const rounded = Math.round(durationMs * 1_000) / 1_000;
+    log.info("request", {
+      requestId,
+      method: request.method,
+      path: pathOf(request.url),
+      status: response.status,
+      ms: rounded,
+    });
+  };
+
+  const answer = async (route: Route, context: Context<Env>): Promise<Response> => {
+    const startedMs = clock.monotonic();
+    const { raw } = context.req;
+    const { peer, requestId } = context.env;
+    const headers = { ...ALWAYS, ...cors(raw.headers.get("origin")), "x-request-id": requestId };
+    inFlight += 1;
+    let response: Response;
+    try {
+      if (draining && !WHILE_DRAINING.has(route.path)) throw httpError("DRAINING", { retryAfterSecs: 1 });
+      const params = context.req.param() as Record<string, string>;
+      const result = await options.run(route, { raw, requestId, params, url: raw.url, peer });
+      response = toResponse(result, headers);
+    } catch (error) {
+      response = toResponse(
+        answerError(error, requestId, log),
+        draining ? { ...headers, connection: "close" } : headers,
+      );
+    } finally {
+      inFlight -= 1;
+    }
+    finish(route, raw, requestId, response, startedMs);
+    return response;
+  };
+
+  const app = new Hono<Env>({ strict: false });
+  for (const route of options.routes) {
+    if (route.method === "ALL") app.all(route.path, (context) => answer(route, context));
+    else app.on(route.method, route.path, (context) => answer(route, context));
+  }
+  app.options("*", (context) => {
+    const headers = { ...cors(context.req.raw.headers.get("origin")), "x-request-id": context.env.requestId };
+    return toResponse(answerPreflight(), headers);
+  });
+  app.notFound((context) => answer(UNKNOWN_ROUTE, context as Context<Env>));
+
+  return {
+    fetch(request, peer = null) {
+      const requestId = nextRequestId(request.headers.get("x-request-id"));
+      return Promise.resolve(app.fetch(request, { peer, requestId }));
+    },
+    drain() {
+      draining = true;
+    },
+    get inFlight() {
+      return inFlight;
+    },
+  };
+}
+
+/** The path without its query, which may hold tokens. */
+function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  const end = url.indexOf("?", start);
+  return start < 0 ? "/" : url.slice(start, end < 0 ? undefined : end);
+}

@@ -1,0 +1,79 @@
+// The settings of an instance, read once from the environment. Every bad value is reported at once, with its variable.
+
+import type { Env } from "../core/env.ts";
+import { coreError, type Problem } from "../core/errors.ts";
+import type { Mode } from "./outbound.ts";
+
+export interface Settings {
+  readonly adminToken: string | null;
+  readonly corsOrigins: readonly string[];
+  readonly maxBodyBytes: number;
+  readonly functionTimeoutMs: number;
+  readonly drainMs: number;
+  /** One log line per request. */
+  readonly logRequests: boolean;
+}
+
+interface NumberRule {
+  readonly name: string;
+  readonly fallback: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+const MAX_BODY: NumberRule = { name: "PYLON_MAX_BODY_BYTES", fallback: 10 * 2 ** 20, min: 1, max: 2 ** 30 };
+const FN_TIMEOUT: NumberRule = { name: "PYLON_FN_TIMEOUT_MS", fallback: 30_000, min: 1, max: 3_600_000 };
+const DRAIN: NumberRule = { name: "PYLON_DRAIN_SECS", fallback: 10, min: 0, max: 3_600 };
+const MIN_TOKEN_CHARS = 8;
+
+function readNumber(env: Env, rule: NumberRule, problems: Problem[]): number {
+  const text = env[rule.name];
+  if (text === undefined || text === "") return rule.fallback;
+  const value = Number(text);
+  if (Number.isFinite(value) && value >= rule.min && value <= rule.max) return value;
+  problems.push({ path: rule.name, message: `Expected a number from ${rule.min} to ${rule.max}` });
+  return rule.fallback;
+}
+
+function readOrigins(env: Env, mode: Mode, problems: Problem[]): readonly string[] {
+  const text = env.PYLON_CORS_ORIGIN;
+  if (text === undefined || text === "") return mode === "dev" ? ["*"] : [];
+  const origins = text.split(",").map((part) => part.trim());
+  for (const origin of origins) {
+    if (origin !== "*" && URL.parse(origin)?.origin !== origin) {
+      problems.push({
+        path: "PYLON_CORS_ORIGIN",
+        message: `Not an origin such as https://app.example.com: ${JSON.stringify(origin)}`,
+      });
+    }
+  }
+  return origins;
+}
+
+function readAdminToken(env: Env, problems: Problem[]): string | null {
+  const token = env.PYLON_ADMIN_TOKEN;
+  if (token === undefined || token === "") return null;
+  if (token.length < MIN_TOKEN_CHARS || /\s/.test(token)) {
+    problems.push({
+      path: "PYLON_ADMIN_TOKEN",
+      message: `Expected at least ${MIN_TOKEN_CHARS} characters without spaces`,
+    });
+  }
+  return token;
+}
+
+/** @throws CONFIG_INVALID with every problem. */
+export function readSettings(env: Env, mode: Mode): Settings {
+  const problems: Problem[] = [];
+  const settings: Settings = {
+    adminToken: readAdminToken(env, problems),
+    corsOrigins: readOrigins(env, mode, problems),
+    maxBodyBytes: readNumber(env, MAX_BODY, problems),
+    functionTimeoutMs: readNumber(env, FN_TIMEOUT, problems),
+    drainMs: readNumber(env, DRAIN, problems) * 1_000,
+    logRequests: env.PYLON_LOG_REQUESTS !== "false",
+  };
+  const first = problems[0];
+  if (first) throw coreError("CONFIG_INVALID", { message: `${first.path}: ${first.message}`, details: problems });
+  return settings;
+}

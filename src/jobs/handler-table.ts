@@ -1,0 +1,42 @@
+// Finds the handler of a job by its kind, and of a lane by its name. A lane is named `<kind>` or `<kind>:<anything>`: so
+// its concurrency is known before a job of it has been seen.
+
+import type { JobHandler } from "./job-handler.ts";
+
+export interface HandlerTable {
+  ofKind(kind: string): JobHandler | undefined;
+  /** By the longest part of the name in front of a colon that is a kind. */
+  ofLane(lane: string): JobHandler | undefined;
+  /** Jobs of the lane that may run at once. */
+  laneLimit(lane: string): number;
+}
+
+/** For a lane whose name tells no kind. */
+const DEFAULT_LANE_LIMIT = 10;
+
+/** @throws TypeError when two handlers have one kind. */
+export function createHandlerTable(handlers: readonly JobHandler[]): HandlerTable {
+  const byKind = new Map<string, JobHandler>();
+  for (const handler of handlers) {
+    if (byKind.has(handler.kind)) throw new TypeError(`Cannot handle a kind twice: "${handler.kind}"`);
+    byKind.set(handler.kind, handler);
+  }
+  const ofLane = (lane: string): JobHandler | undefined => {
+    let name = lane;
+    for (;;) {
+      const handler = byKind.get(name);
+      if (handler) return handler;
+      const colon = name.lastIndexOf(":");
+      if (colon < 0) return undefined;
+      name = name.slice(0, colon);
+    }
+  };
+  return {
+    ofKind: (kind) => byKind.get(kind),
+    ofLane,
+    laneLimit(lane) {
+      const limit = ofLane(lane)?.laneConcurrency ?? DEFAULT_LANE_LIMIT;
+      return typeof limit === "function" ? limit(lane) : limit;
+    },
+  };
+}

@@ -1,0 +1,130 @@
+// What an embedder imports: an instance of Pylon inside a Bun or Deno program, and the few types and functions around it.
+
+import { ADMIN, ANONYMOUS, SYSTEM, type Identity } from "./core/identity.ts";
+import { createSystemClock, type Clock } from "./core/clock.ts";
+import type { Env } from "./core/env.ts";
+import type { Json } from "./core/json.ts";
+import { SILENT_LOG, type Log } from "./core/log.ts";
+import { coreError } from "./core/errors.ts";
+import type { DataWriter } from "./data/data.ts";
+import type { Scope } from "./data/scope.ts";
+import type { FunctionDefinition } from "./functions/define.ts";
+import type { Plugin } from "./plugin/plugin.ts";
+import { openEmbeddedPlatform, type EmbeddedPlatform } from "./platform/embedded-platform.ts";
+import { PLUGINS } from "./plugins.ts";
+import { assemblePylon, type Pylon } from "./pylon.ts";
+import { VERSION } from "./version.ts";
+import type { Row, Store } from "./store/store.ts";
+
+export { createVirtualClock, type VirtualClock } from "./core/clock.ts";
+export { PylonError, isPylonError } from "./core/errors.ts";
+export { app, buildManifest, entity, field, policy } from "./manifest/dsl.ts";
+export { action, mutation, query } from "./functions/define.ts";
+export { v } from "./functions/validators.ts";
+export { ADMIN, ANONYMOUS, SYSTEM };
+export type { Clock, Env, FunctionDefinition, Identity, Json, Log, Plugin, Row, Store };
+
+export interface PylonOptions {
+  /** What `app({...})` returns, or the parsed JSON. */
+  readonly manifest: unknown;
+  /** Definitions by the name they are called with. */
+  readonly functions?: Readonly<Record<string, FunctionDefinition>>;
+  /** `"memory"` (gone with the instance), `"sqlite:PATH"`, or an opened store, which stays open at `close`. */
+  readonly store: string | Store;
+  /** @default the platform's environment */
+  readonly env?: Env;
+  /** Plugins beside Pylon's own, for the manifest to name. */
+  readonly plugins?: readonly Plugin[];
+  readonly clock?: Clock;
+  /** Answers outbound calls instead of the network, after the guard has judged them. */
+  readonly transport?: (request: Request) => Promise<Response>;
+  /** @default none */
+  readonly log?: Log;
+}
+
+/** Data access without policies, as the application itself. */
+export interface EmbeddedDb {
+  get(entity: string, id: string): Promise<Row | null>;
+  list(entity: string): Promise<Row[]>;
+  query(entity: string, filter: Readonly<Record<string, unknown>>): Promise<Row[]>;
+  insert(entity: string, input: unknown): Promise<Row>;
+  update(entity: string, id: string, patch: unknown): Promise<Row | null>;
+  delete(entity: string, id: string): Promise<Row | null>;
+  /** Several writes, all or nothing. */
+  transaction<T>(run: (writer: DataWriter) => Promise<T>): Promise<T>;
+}
+
+export interface EmbeddedPylon {
+  /** Answers a request; waits for the instance to be ready. Never rejects once it is. */
+  fetch(request: Request): Promise<Response>;
+  /** Begins background work. Rejects when the manifest, the configuration or the database does not fit. */
+  start(): Promise<void>;
+  /** Ends background work and releases the store, unless it was handed in. */
+  close(): Promise<void>;
+  /** Calls a function. @default auth anonymous */
+  call(name: string, args?: unknown, auth?: Partial<Identity>): Promise<Json>;
+  readonly db: EmbeddedDb;
+}
+
+async function openStore(store: string | Store, platform: EmbeddedPlatform): Promise<Store> {
+  if (typeof store !== "string") return store;
+  if (store === "memory") return platform.openMemoryStore();
+  if (store.startsWith("sqlite:")) return platform.openSqliteStore(store.slice("sqlite:".length));
+  throw coreError("CONFIG_INVALID", {
+    message: 'The store is not "memory", "sqlite:PATH" or an opened store',
+    hint: 'Use store: "sqlite:data/app.db"',
+  });
+}
+
+async function open(options: PylonOptions): Promise<Pylon> {
+  const platform = await openEmbeddedPlatform(options.transport);
+  const store = await openStore(options.store, platform);
+  try {
+    return await assemblePylon({
+      manifest: options.manifest,
+      functions: new Map(Object.entries(options.functions ?? {})),
+      store,
+      env: options.env ?? platform.env,
+      plugins: [...PLUGINS, ...(options.plugins ?? [])],
+      mode: "serve",
+      clock: options.clock ?? createSystemClock(),
+      log: options.log ?? SILENT_LOG,
+      platform,
+      version: VERSION,
+    });
+  } catch (error) {
+    if (typeof options.store === "string") await store.close();
+    throw error;
+  }
+}
+
+const SCOPE: Scope = { actor: SYSTEM, policies: false, requestId: null };
+
+function embeddedDb(ready: Promise<Pylon>): EmbeddedDb {
+  return {
+    get: async (entity, id) => (await ready).data.read(SCOPE).get(entity, id),
+    list: async (entity) => (await ready).data.read(SCOPE).list(entity),
+    query: async (entity, filter) => (await ready).data.read(SCOPE).query(entity, filter),
+    insert: async (entity, input) => (await ready).data.insert(SCOPE, entity, input),
+    update: async (entity, id, patch) => (await ready).data.update(SCOPE, entity, id, patch),
+    delete: async (entity, id) => (await ready).data.delete(SCOPE, entity, id),
+    transaction: async (run) => (await ready).data.write(SCOPE, run, { exclusive: true }),
+  };
+}
+
+/** Creates an instance. It is ready when its first answer is; without `start` it runs nothing in the background. */
+export function createPylon(options: PylonOptions): EmbeddedPylon {
+  const ready = open(options);
+  // A failure is reported by whatever is called first; until then it must not end the embedding process.
+  ready.catch(() => undefined);
+  return {
+    fetch: async (request) => (await ready).fetch(request),
+    start: async () => (await ready).start(),
+    async close() {
+      const pylon = await ready.catch(() => undefined);
+      await pylon?.close({ closeStore: typeof options.store === "string" });
+    },
+    call: async (name, args = {}, auth = {}) => (await ready).call(name, args, { ...ANONYMOUS, ...auth }),
+    db: embeddedDb(ready),
+  };
+}

@@ -1,0 +1,193 @@
+// Sends requests whose target a user chose. Every ending is a value: a response, a target that was refused, or a failure
+// with a code. One deadline covers lookup, connection, headers and body; bytes are bounded; redirects are not followed.
+import type { Clock } from "../core/clock.ts";
+import { readBounded } from "./bounded-body.ts";
+import type { Dialer, DialInit } from "./dialer.ts";
+import type { Guard } from "./guard.ts";
+import type { NetFailureCode } from "./net-errors.ts";
+import { failureOf, type NetFailure, netFailure } from "./net-failure.ts";
+import { headerBytes, isSendableMethod, planHeaders } from "./outbound-headers.ts";
+import { createPinnedDial } from "./pinned-dial.ts";
+
+export interface OutboundRequest {
+  readonly method: string;
+  readonly url: string;
+  /** Reserved ones, such as Host and Content-Length, are left out. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+  /** For everything together. @default the client's */
+  readonly timeoutMs?: number;
+  /** Bytes of the body that are read. @default the client's */
+  readonly maxResponseBytes?: number;
+  /** Bytes of the body that are given back. @default `maxResponseBytes` */
+  readonly keepBytes?: number;
+  readonly signal?: AbortSignal;
+}
+
+export type OutboundOutcome =
+  | {
+      readonly kind: "response";
+      readonly status: number;
+      readonly headers: Headers;
+      /** As it came: no content encoding is undone. */
+      readonly body: Uint8Array;
+      /** Whether the body was longer than `body`, or as long as the most that is read. */
+      readonly truncated: boolean;
+      readonly durationMs: number;
+    }
+  | {
+      readonly kind: "blocked";
+      readonly code: "NET_BLOCKED";
+      readonly reason: string;
+      /** Whether the URL by itself is at fault, so that trying again is in vain. */
+      readonly literal: boolean;
+    }
+  | {
+      readonly kind: "failed";
+      readonly code: NetFailureCode;
+      /** Names neither the URL nor an address. */
+      readonly message: string;
+      readonly durationMs: number;
+    };
+
+export interface OutboundLimits {
+  /** @default 15000 */
+  readonly timeoutMs?: number;
+  /** @default 16384 */
+  readonly maxResponseBytes?: number;
+  /** Names and values of the response's headers together. @default 65536 */
+  readonly maxHeaderBytes?: number;
+}
+
+export interface GuardedClientOptions {
+  readonly guard: Guard;
+  readonly dialer: Dialer;
+  readonly clock: Clock;
+  readonly limits?: OutboundLimits;
+}
+
+export interface GuardedClient {
+  /** Never rejects. */
+  send(request: OutboundRequest): Promise<OutboundOutcome>;
+}
+
+/** A compressed answer would be useless in a log and a bomb in memory, so none is asked for. */
+const DEFAULT_HEADERS: Readonly<Record<string, string>> = {
+  "user-agent": "Pylon",
+  accept: "*/*",
+  "accept-encoding": "identity",
+};
+
+/** One call under way: its bounds, how it is ended early, and what has to be let go of then. */
+interface Flight {
+  readonly request: OutboundRequest;
+  readonly limits: Required<OutboundLimits>;
+  readonly controller: AbortController;
+  readonly elapsedMs: () => number;
+  reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+}
+
+type Dial = ReturnType<typeof createPinnedDial>;
+
+function failed(flight: Flight, { code, message }: NetFailure): OutboundOutcome {
+  return { kind: "failed", code, message, durationMs: flight.elapsedMs() };
+}
+
+function whyUnusable({ status, headers }: Response, { controller, limits }: Flight): NetFailureCode | undefined {
+  if (controller.signal.aborted) return "NET_ABORTED";
+  if (status < 200 || status > 599) return "NET_PROTOCOL";
+  return headerBytes(headers) > limits.maxHeaderBytes ? "NET_RESPONSE_TOO_LARGE" : undefined;
+}
+
+async function readResponse(response: Response, flight: Flight): Promise<OutboundOutcome> {
+  const unusable = whyUnusable(response, flight);
+  if (unusable !== undefined) {
+    response.body?.cancel().catch(() => undefined);
+    return failed(flight, netFailure(unusable));
+  }
+  const maxBytes = flight.limits.maxResponseBytes;
+  const bounds = { maxBytes, keepBytes: flight.request.keepBytes ?? maxBytes };
+  const { bytes: body, truncated } = await readBounded(response.body, bounds, (reader) => {
+    flight.reader = reader;
+  });
+  const { status, headers } = response;
+  return { kind: "response", status, headers, body, truncated, durationMs: flight.elapsedMs() };
+}
+
+function planCall({ request, controller }: Flight, inFlight: number): DialInit | undefined {
+  const headers = planHeaders(request.headers, DEFAULT_HEADERS);
+  const method = request.method.toUpperCase();
+  if (!headers || !isSendableMethod(method)) return undefined;
+  const call = { method, headers, signal: controller.signal, decompress: false, inFlight };
+  return request.body === undefined ? call : { ...call, body: request.body };
+}
+
+async function fly(flight: Flight, dial: Dial, inFlight: number): Promise<OutboundOutcome> {
+  const call = planCall(flight, inFlight);
+  if (!call) return failed(flight, netFailure("NET_REQUEST_INVALID"));
+  const dialed = await dial(flight.request.url, call);
+  if (dialed.kind === "blocked") return { ...dialed, code: "NET_BLOCKED" };
+  if (dialed.kind === "failed") return failed(flight, dialed.failure);
+  try {
+    return await readResponse(dialed.response, flight);
+  } catch (error) {
+    return failed(flight, failureOf(error));
+  }
+}
+
+/** Settles with what `work` gives, or as soon as the deadline passes or the caller aborts; then everything held is let go. */
+function withDeadline(flight: Flight, clock: Clock, work: () => Promise<OutboundOutcome>): Promise<OutboundOutcome> {
+  const { signal } = flight.request;
+  return new Promise((resolve) => {
+    const settle = (outcome: OutboundOutcome): void => {
+      cancelTimer();
+      signal?.removeEventListener("abort", onAbort);
+      resolve(outcome);
+    };
+    const abandon = (code: NetFailureCode): void => {
+      settle(failed(flight, netFailure(code)));
+      flight.controller.abort();
+      flight.reader?.cancel().catch(() => undefined);
+    };
+    const onAbort = (): void => abandon("NET_ABORTED");
+    // One cancelled timer costs a fraction of AbortSignal.timeout, which also lives on after the call.
+    const cancelTimer = clock.setTimer(flight.limits.timeoutMs, () => abandon("NET_TIMEOUT"));
+    if (signal?.aborted === true) return onAbort();
+    signal?.addEventListener("abort", onAbort, { once: true });
+    void work().then(settle);
+  });
+}
+
+/** Creates the client. It holds the lookups of a few seconds and nothing about a request that has ended. */
+export function createGuardedClient(options: GuardedClientOptions): GuardedClient {
+  const { clock, limits: { timeoutMs = 15_000, maxResponseBytes = 16_384, maxHeaderBytes = 65_536 } = {} } = options;
+  const dial = createPinnedDial(options);
+  let inFlight = 0;
+
+  const begin = (request: OutboundRequest): Flight => {
+    const startedMs = clock.monotonic();
+    return {
+      request,
+      limits: {
+        timeoutMs: request.timeoutMs ?? timeoutMs,
+        maxResponseBytes: request.maxResponseBytes ?? maxResponseBytes,
+        maxHeaderBytes,
+      },
+      controller: new AbortController(),
+      elapsedMs: () => clock.monotonic() - startedMs,
+      reader: undefined,
+    };
+  };
+
+  return {
+    async send(request) {
+      const flight = begin(request);
+      inFlight++;
+      try {
+        return await withDeadline(flight, clock, () => fly(flight, dial, inFlight));
+      } finally {
+        inFlight--;
+      }
+    },
+  };
+}

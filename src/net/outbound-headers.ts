@@ -1,0 +1,50 @@
+// The headers of an outbound request: lower-case names, no header that frames the message or belongs to the connection,
+// nothing that could start a second header or a second request.
+
+/** What the connection sets by itself. A caller's value for one of these would move the message's boundaries or its host. */
+const RESERVED: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "expect",
+  "host",
+  "http2-settings",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** RFC 9110 section 5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** RFC 9110 section 5.5: no control character but the tab, and only what one byte can carry. */
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** Whether `method` is one that can be sent: a token, and none that asks a proxy or the connection for something. */
+export function isSendableMethod(method: string): boolean {
+  return TOKEN.test(method) && !/^(?:CONNECT|TRACE|TRACK)$/i.test(method);
+}
+
+/** `headers` over `defaults` without reserved ones, or undefined when a name or value cannot be sent. */
+export function planHeaders(
+  headers: Readonly<Record<string, string>>,
+  defaults: Readonly<Record<string, string>>,
+): Record<string, string> | undefined {
+  const planned: Record<string, string> = { ...defaults };
+  for (const [name, value] of Object.entries(headers)) {
+    if (!TOKEN.test(name) || !VALUE.test(value)) return undefined;
+    const lower = name.toLowerCase();
+    if (!RESERVED.has(lower)) planned[lower] = value;
+  }
+  return planned;
+}
+
+/** Names and values together, as the bytes that they took on the wire without separators. */
+export function headerBytes(headers: Headers): number {
+  let bytes = 0;
+  for (const [name, value] of headers) bytes += name.length + value.length;
+  return bytes;
+}

@@ -1,0 +1,64 @@
+// The platform of an embedded instance, on Bun or Deno: outbound connections, SQLite, and the environment.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import type { Env } from "../core/env.ts";
+import type { CurrentCall } from "../functions/current-call.ts";
+import type { Dialer } from "../net/dialer.ts";
+import type { Platform } from "../pylon.ts";
+import { openSqliteStore } from "../store/sqlite/open-sqlite-store.ts";
+import type { Store } from "../store/store.ts";
+import { sqlitePlatform } from "./sqlite-platform.ts";
+
+export interface EmbeddedPlatform extends Platform {
+  readonly env: Env;
+  openSqliteStore(path: string): Store;
+  /** A store whose file is gone when it is closed. */
+  openMemoryStore(): Store;
+}
+
+type Transport = (request: Request) => Promise<Response>;
+
+async function platformDialer(): Promise<Dialer> {
+  if ("Bun" in globalThis) return (await import("./dial-bun.ts")).createBunDialer();
+  return (await import("./dial-deno.ts")).createDenoDialer();
+}
+
+/** A dialer whose connections end in `transport`. Names are not looked up: nothing is connected to. */
+function transportDialer(transport: Transport): Dialer {
+  return {
+    // A public address stands for every name, so that only literal private targets are refused.
+    resolve: () => Promise.resolve(["1.1.1.1"]),
+    fetchPinned: (url, _address, init) => {
+      const { method, headers, signal } = init;
+      const body = (init.body ?? null) as BodyInit | null;
+      return transport(new Request(url, { method, headers, signal, body }));
+    },
+  };
+}
+
+function openTemporaryStore(): Store {
+  const folder = mkdtempSync(join(tmpdir(), "pylon-"));
+  const store = openSqliteStore({ path: join(folder, "memory.db"), platform: sqlitePlatform });
+  const close = async (): Promise<void> => {
+    await store.close();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { ...store, name: "memory", close };
+}
+
+export async function openEmbeddedPlatform(transport?: Transport): Promise<EmbeddedPlatform> {
+  return {
+    dialer: transport ? transportDialer(transport) : await platformDialer(),
+    defer: (task) => {
+      setImmediate(task);
+    },
+    storage: new AsyncLocalStorage<CurrentCall>(),
+    env: process.env,
+    openSqliteStore: (path) => openSqliteStore({ path, platform: sqlitePlatform }),
+    openMemoryStore: openTemporaryStore,
+  };
+}

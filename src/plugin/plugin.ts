@@ -1,0 +1,70 @@
+// What a plugin is: a name, a schema of its configuration, and the parts that it adds. Our own plugins use only this.
+
+import type { ZodType } from "zod";
+import type { Clock } from "../core/clock.ts";
+import type { Env } from "../core/env.ts";
+import type { Problem } from "../core/errors.ts";
+import type { UlidSource } from "../core/ids.ts";
+import type { Log } from "../core/log.ts";
+import type { WriteHooks } from "../data/change.ts";
+import type { Data } from "../data/data.ts";
+import type { JobHandler } from "../jobs/job-handler.ts";
+import type { EntityDef, Manifest, PolicyDef } from "../manifest/manifest.ts";
+import type { Cidr } from "../net/address.ts";
+import type { AllowedHost } from "../net/guard-entries.ts";
+import type { GuardedClient } from "../net/guarded-client.ts";
+import type { Reader, Store, TableSpec } from "../store/store.ts";
+import type { Route } from "./route.ts";
+
+/** What a plugin may use. `data` exists once every plugin is set up: call it when work is done, not in `setup`. */
+export interface PluginHost {
+  readonly env: Env;
+  readonly clock: Clock;
+  readonly ulid: UlidSource;
+  readonly log: Log;
+  readonly store: Store;
+  readonly reader: Reader;
+  /** Outbound HTTP behind the network guard. */
+  readonly http: GuardedClient;
+  data(): Data;
+}
+
+/** Exceptions from the network guard. */
+export interface OutboundSettings {
+  readonly allowHosts: readonly AllowedHost[];
+  readonly allowCidrs: readonly Cidr[];
+  /** Whether `fetch` in application functions is guarded too. */
+  readonly guardFunctions: boolean;
+}
+
+/** What a plugin adds to a running instance. Everything is optional. */
+export interface PluginParts {
+  readonly hooks?: WriteHooks;
+  readonly jobs?: readonly JobHandler[];
+  readonly routes?: readonly Route[];
+  /** Exports of `@pylonsync/sdk` that are bound to this instance. */
+  readonly sdk?: Readonly<Record<string, unknown>>;
+  /** Releases what `setup` opened. Called once; safe after a failed start. */
+  close?(): void | Promise<void>;
+}
+
+export interface Plugin<Config = unknown> {
+  readonly name: string;
+  /** Refuses unknown keys and lists every problem. */
+  readonly config: ZodType<Config>;
+  /** Entities that it brings; `readOnly` ones are written by Pylon alone. */
+  readonly entities?: readonly { readonly def: EntityDef; readonly readOnly: boolean }[];
+  readonly policies?: readonly PolicyDef[];
+  /** Tables that are not entities. */
+  readonly tables?: readonly TableSpec[];
+  /** What the schema cannot see: names in the manifest, variables in the environment. Paths are relative to the configuration. */
+  check?(config: Config, context: { readonly manifest: Manifest; readonly env: Env }): readonly Problem[];
+  /** What outbound calls may reach although it is not public; read before anything can call out. */
+  outbound?(config: Config): OutboundSettings;
+  setup(config: Config, host: PluginHost): PluginParts | Promise<PluginParts>;
+}
+
+/** Keeps a plugin's inferred types and forgets them for the table that holds all plugins. */
+export function definePluginType<Config>(plugin: Plugin<Config>): Plugin {
+  return plugin as unknown as Plugin;
+}

@@ -1,0 +1,108 @@
+// Chooses the plugins that a manifest names. Every unknown name and every bad configuration is found before anything
+// starts, and all are reported at once with their path in the manifest.
+
+import type { Env } from "../core/env.ts";
+import { coreError, type Problem } from "../core/errors.ts";
+import type { Manifest } from "../manifest/manifest.ts";
+import type { Plugin, PluginHost, PluginParts } from "./plugin.ts";
+import { pluginError } from "./plugin-errors.ts";
+
+/** A plugin with the configuration that the manifest gives it. */
+export interface ChosenPlugin {
+  readonly plugin: Plugin;
+  readonly config: unknown;
+}
+
+export interface Choice {
+  readonly chosen: readonly ChosenPlugin[];
+  readonly problems: readonly Problem[];
+}
+
+function nearest(name: string, known: readonly string[]): string {
+  const plain = name.replaceAll("-", "_");
+  const match = known.find(
+    (candidate) => candidate === plain || candidate.startsWith(plain) || plain.startsWith(candidate),
+  );
+  return match ? `. Did you mean "${match}"?` : `. Known: ${known.join(", ")}`;
+}
+
+function joinPath(prefix: string, path: string): string {
+  return path === "" ? prefix : `${prefix}.${path}`;
+}
+
+function checkEntry(
+  plugin: Plugin,
+  raw: unknown,
+  at: { readonly prefix: string; readonly manifest: Manifest; readonly env: Env },
+): { readonly config: unknown; readonly problems: readonly Problem[] } {
+  const parsed = plugin.config.safeParse(raw ?? {});
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => ({
+      path: joinPath(at.prefix, issue.path.map(String).join(".")),
+      message: issue.message,
+    }));
+    return { config: undefined, problems };
+  }
+  const found = plugin.check?.(parsed.data, at) ?? [];
+  return {
+    config: parsed.data,
+    problems: found.map((problem) => ({ ...problem, path: joinPath(at.prefix, problem.path) })),
+  };
+}
+
+/** Pairs the manifest's entries with `available` plugins, in the manifest's order. Never throws. */
+export function choosePlugins(manifest: Manifest, available: readonly Plugin[], env: Env): Choice {
+  const byName = new Map(available.map((plugin) => [plugin.name, plugin]));
+  const chosen: ChosenPlugin[] = [];
+  const problems: Problem[] = [];
+  for (const [index, entry] of manifest.plugins.entries()) {
+    const plugin = byName.get(entry.name);
+    if (!plugin) {
+      const message = `There is no plugin "${entry.name}"${nearest(entry.name, [...byName.keys()])}`;
+      problems.push({ path: `plugins.${index}.name`, message });
+      continue;
+    }
+    const result = checkEntry(plugin, entry.config, { prefix: `plugins.${index}.config`, manifest, env });
+    problems.push(...result.problems);
+    chosen.push({ plugin, config: result.config });
+  }
+  return { chosen, problems };
+}
+
+/** @throws PLUGIN_INVALID with every problem; CONFIG_ENV_MISSING when nothing but variables is missing. */
+export function requireChoice(choice: Choice): readonly ChosenPlugin[] {
+  const first = choice.problems[0];
+  if (!first) return choice.chosen;
+  if (choice.problems.every((problem) => problem.missingEnv !== undefined)) {
+    const names = [...new Set(choice.problems.map((problem) => problem.missingEnv))].join(", ");
+    throw coreError("CONFIG_ENV_MISSING", {
+      message: `The environment variable is not set: ${names}`,
+      hint: "Set it and start again; `pylon dev` also reads .env",
+      details: choice.problems,
+    });
+  }
+  throw pluginError("PLUGIN_INVALID", { message: `${first.path}: ${first.message}`, details: choice.problems });
+}
+
+/** Sets the plugins up in order. When one fails, those before it are closed again. */
+export async function setUpPlugins(chosen: readonly ChosenPlugin[], host: PluginHost): Promise<PluginParts[]> {
+  const parts: PluginParts[] = [];
+  try {
+    for (const { plugin, config } of chosen) parts.push(await plugin.setup(config, host));
+    return parts;
+  } catch (error) {
+    await closePlugins(parts);
+    throw error;
+  }
+}
+
+/** Closes in reverse order; a failing close does not keep the others open. */
+export async function closePlugins(parts: readonly PluginParts[]): Promise<void> {
+  for (const part of parts.toReversed()) {
+    try {
+      await part.close?.();
+    } catch {
+      // The process is stopping, and the others still have files and connections to give back.
+    }
+  }
+}

@@ -1,0 +1,146 @@
+// One attempt of one delivery: find the hook, sign, send, and say what happens next. A 2xx is delivered; everything else
+// is tried again on the hook's schedule until its attempts are spent.
+
+import type { Clock } from "../../core/clock.ts";
+import { SYSTEM } from "../../core/identity.ts";
+import { createHmacSigner, type HmacSigner } from "../../crypto/hmac.ts";
+import type { Data } from "../../data/data.ts";
+import { exponentialDelayMs, retryAfterMs } from "../../jobs/backoff.ts";
+import type { JobHandler, JobOutcome } from "../../jobs/job-handler.ts";
+import type { GuardedClient, OutboundOutcome } from "../../net/guarded-client.ts";
+import type { Job, Tx } from "../../store/store.ts";
+import { DEAD_LETTER } from "./dead-letter.ts";
+import { bodyOf, DELIVERY_KIND, deliveryOf, signatureHeader, type Delivery } from "./delivery.ts";
+import type { Hook } from "./hook-config.ts";
+
+/** Attempts of one hook that run at once: enough to keep a fast receiver busy, few enough to spare a slow one. */
+const HOOK_CONCURRENCY = 128;
+/** The longest wait between two attempts. */
+const MAX_DELAY_MS = 30 * 86_400_000;
+
+/** The end of an attempt, before it is known whether another follows. */
+export interface AttemptResult {
+  readonly delivered: boolean;
+  readonly status: number | null;
+  readonly error: string | null;
+  /** No later attempt can succeed. */
+  readonly final: boolean;
+  /** What the receiver asked for. Milliseconds. */
+  readonly retryAfterMs: number | undefined;
+}
+
+/** Judges what came back (contract: 2xx delivers; Retry-After counts on 429 and 503). */
+export function judgeOutcome(outcome: OutboundOutcome, now: number): AttemptResult {
+  if (outcome.kind === "blocked") {
+    const error = `${outcome.code}: ${outcome.reason}`;
+    return { delivered: false, status: null, error, final: outcome.literal, retryAfterMs: undefined };
+  }
+  if (outcome.kind === "failed") {
+    const error = `${outcome.code}: ${outcome.message}`;
+    return { delivered: false, status: null, error, final: false, retryAfterMs: undefined };
+  }
+  const { status, headers } = outcome;
+  const delivered = status >= 200 && status < 300;
+  const asked = status === 429 || status === 503 ? retryAfterMs(headers.get("retry-after"), now) : undefined;
+  return { delivered, status, error: delivered ? null : `HTTP ${status}`, final: false, retryAfterMs: asked };
+}
+
+/** The delay before attempt n+1: `backoff × 2^(n-1)` with up to 10 % jitter, or what the receiver asked for if longer. */
+export function nextDelayMs(hook: Hook, attempt: number, result: AttemptResult, random: () => number): number {
+  const planned = exponentialDelayMs({ baseMs: hook.backoffMs, attempt, random, maxMs: MAX_DELAY_MS });
+  return Math.max(planned, result.retryAfterMs ?? 0);
+}
+
+/**
+ * The hook that a stored delivery belongs to now. A named hook may have moved to another URL; an unnamed one is only the
+ * same while its URL is, because its index says nothing after the list was edited.
+ */
+export function findHook(hooks: readonly Hook[], delivery: Delivery, entity: string): Hook | undefined {
+  const same = hooks.find((hook) => hook.name === delivery.hook);
+  if (same && (same.named || same.url === delivery.url)) return same;
+  return hooks.find((hook) => hook.url === delivery.url && hook.entity === entity);
+}
+
+/** The row of the dead-letter entity, written in the transaction that ends the delivery. */
+async function buryDelivery(data: Data, tx: Tx, job: Job, result: AttemptResult, now: number): Promise<void> {
+  const delivery = deliveryOf(job);
+  const body = bodyOf(delivery);
+  const scope = { actor: SYSTEM, policies: false, requestId: null, internal: true };
+  await data.within(scope, tx).insert(DEAD_LETTER, {
+    deliveryId: job.id,
+    hook: delivery.hook,
+    url: delivery.url,
+    entity: body.entity,
+    rowId: body.row_id,
+    event: body.event,
+    payload: body,
+    attempts: job.attempt,
+    lastStatus: result.status,
+    lastError: result.error,
+    status: "dead",
+    createdAt: new Date(job.createdAt).toISOString(),
+    failedAt: new Date(now).toISOString(),
+  });
+}
+
+export interface DeliveryJobOptions {
+  readonly hooks: readonly Hook[];
+  readonly http: GuardedClient;
+  readonly clock: Clock;
+  readonly data: () => Data;
+  readonly random: () => number;
+}
+
+const HOOK_REMOVED: AttemptResult = {
+  delivered: false,
+  status: null,
+  error: "HOOK_REMOVED: The configuration has no such hook any more",
+  final: true,
+  retryAfterMs: undefined,
+};
+
+export function createDeliveryJob(options: DeliveryJobOptions): JobHandler {
+  const signers = new Map<Hook, HmacSigner>();
+  for (const hook of options.hooks) if (hook.secret !== null) signers.set(hook, createHmacSigner(hook.secret));
+
+  const attempt = async (hook: Hook, delivery: Delivery, signal: AbortSignal): Promise<AttemptResult> => {
+    const signer = signers.get(hook);
+    const outcome = await options.http.send({
+      method: "POST",
+      url: hook.url,
+      headers: {
+        ...hook.headers,
+        "content-type": "application/json",
+        ...(signer ? { "x-pylon-signature": await signatureHeader(signer, delivery.body) } : {}),
+      },
+      body: delivery.body,
+      keepBytes: 0,
+      signal,
+    });
+    return judgeOutcome(outcome, options.clock.now());
+  };
+
+  const plan = (job: Job, hook: Hook | undefined, result: AttemptResult): JobOutcome => {
+    const note = { status: result.status, error: result.error };
+    if (result.delivered) return { kind: "done", note };
+    if (!hook || result.final || job.attempt >= hook.maxAttempts) {
+      const now = options.clock.now();
+      return { kind: "dead", note, settle: (tx) => buryDelivery(options.data(), tx, job, result, now) };
+    }
+    return { kind: "retry", delayMs: nextDelayMs(hook, job.attempt, result, options.random), note };
+  };
+
+  return {
+    kind: DELIVERY_KIND,
+    laneConcurrency: HOOK_CONCURRENCY,
+    async run(job, context) {
+      const delivery = deliveryOf(job);
+      const hook = options.hooks.find(
+        (candidate) => candidate.name === delivery.hook && candidate.url === delivery.url,
+      );
+      const found = hook ?? findHook(options.hooks, delivery, bodyOf(delivery).entity);
+      if (!found) return plan(job, undefined, HOOK_REMOVED);
+      return plan(job, found, await attempt(found, delivery, context.signal));
+    },
+  };
+}

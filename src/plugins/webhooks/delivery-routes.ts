@@ -1,0 +1,149 @@
+// The administrator's view of deliveries: list, look at one with its attempts, send one again.
+
+import { z } from "zod";
+import type { Clock } from "../../core/clock.ts";
+import { coreError } from "../../core/errors.ts";
+import { SYSTEM } from "../../core/identity.ts";
+import type { Data } from "../../data/data.ts";
+import { defineRoute, type Route } from "../../plugin/route.ts";
+import type { Job, JobState, Reader } from "../../store/store.ts";
+import { DEAD_LETTER } from "./dead-letter.ts";
+import { bodyOf, DELIVERY_KIND, deliveryOf } from "./delivery.ts";
+import { webhookError } from "./webhook-errors.ts";
+
+const STATUSES = ["pending", "succeeded", "failed", "dead"] as const;
+type DeliveryStatus = (typeof STATUSES)[number];
+
+const LIVE: readonly JobState[] = ["ready", "leased", "blocked"];
+
+/** `pending` was never tried; `failed` was, and is tried again. */
+const QUERY_OF: Readonly<Record<DeliveryStatus, { readonly states: readonly JobState[]; readonly tried?: boolean }>> = {
+  pending: { states: LIVE, tried: false },
+  failed: { states: LIVE, tried: true },
+  succeeded: { states: ["done"] },
+  dead: { states: ["dead"] },
+};
+const ALL_STATES: readonly JobState[] = [...LIVE, "done", "dead"];
+
+function finishedAttempts(job: Job): number {
+  return job.state === "leased" ? job.attempt - 1 : job.attempt;
+}
+
+function statusOf(job: Job): DeliveryStatus {
+  if (job.state === "done") return "succeeded";
+  if (job.state === "dead") return "dead";
+  return finishedAttempts(job) > 0 ? "failed" : "pending";
+}
+
+function isoOrNull(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}
+
+/** A delivery as the API shows it. Times are ISO 8601. */
+export function describeDelivery(job: Job): Record<string, unknown> {
+  const delivery = deliveryOf(job);
+  const body = bodyOf(delivery);
+  return {
+    deliveryId: job.id,
+    hook: delivery.hook,
+    url: delivery.url,
+    entity: body.entity,
+    rowId: body.row_id,
+    event: body.event,
+    status: statusOf(job),
+    attempts: finishedAttempts(job),
+    lastStatus: job.lastStatus,
+    lastError: job.lastError,
+    nextAttemptAt: isoOrNull(LIVE.includes(job.state) ? job.dueAt : null),
+    createdAt: isoOrNull(job.createdAt),
+  };
+}
+
+const listQuery = z.strictObject({
+  status: z.enum(STATUSES).optional(),
+  cursor: z.coerce.number().int().positive().optional(),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+});
+
+export interface DeliveryRoutesOptions {
+  readonly reader: Reader;
+  readonly data: () => Data;
+  readonly clock: Clock;
+}
+
+async function findDelivery(reader: Reader, deliveryId: string): Promise<Job> {
+  const job = await reader.getJob(deliveryId);
+  if (job?.kind !== DELIVERY_KIND) throw coreError("NOT_FOUND", { message: "There is no such delivery" });
+  return job;
+}
+
+/** Makes a finished delivery due again under the same id; its dead letter is gone in the same transaction. */
+async function retryDelivery(options: DeliveryRoutesOptions, deliveryId: string): Promise<void> {
+  const scope = { actor: SYSTEM, policies: false, requestId: null, internal: true };
+  await options.data().write(scope, async (writer) => {
+    const job = await findDelivery(writer.tx, deliveryId);
+    if (!(await writer.tx.requeueJob(deliveryId, options.clock.now()))) {
+      throw webhookError("DELIVERY_PENDING", {
+        hint: `It is tried again at ${isoOrNull(job.dueAt) ?? "once"} without your doing`,
+      });
+    }
+    const letter = await writer.lookup(DEAD_LETTER, "deliveryId", deliveryId);
+    if (letter) await writer.delete(DEAD_LETTER, letter.id);
+  });
+}
+
+export function deliveryRoutes(options: DeliveryRoutesOptions): Route[] {
+  const list = defineRoute({
+    method: "GET",
+    path: "/api/admin/deliveries",
+    access: "admin",
+    tag: "webhooks",
+    summary: "List deliveries, newest first",
+    query: listQuery,
+    answers: { 200: { description: "A page of deliveries" } },
+    async handle({ query }) {
+      const found = await options.reader.listJobs({
+        kind: DELIVERY_KIND,
+        ...(query.status ? QUERY_OF[query.status] : { states: ALL_STATES }),
+        ...(query.cursor === undefined ? {} : { beforeSeq: query.cursor }),
+        limit: query.limit + 1,
+      });
+      const page = found.slice(0, query.limit);
+      const last = page.at(-1);
+      const nextCursor = found.length > query.limit && last ? String(last.seq) : null;
+      return { status: 200, json: { data: page.map(describeDelivery), next_cursor: nextCursor } };
+    },
+  });
+  const show = defineRoute({
+    method: "GET",
+    path: "/api/admin/deliveries/:deliveryId",
+    access: "admin",
+    tag: "webhooks",
+    summary: "Look at a delivery and its attempts",
+    answers: { 200: { description: "The delivery with attempts_log" }, 404: { description: "No such delivery" } },
+    async handle({ params }) {
+      const job = await findDelivery(options.reader, params.deliveryId ?? "");
+      const attempts = await options.reader.listAttempts(job.id);
+      const log = attempts.map(({ startedAt, ...attempt }) => ({ ...attempt, startedAt: isoOrNull(startedAt) }));
+      return { status: 200, json: { ...describeDelivery(job), payload: bodyOf(deliveryOf(job)), attempts_log: log } };
+    },
+  });
+  const retry = defineRoute({
+    method: "POST",
+    path: "/api/admin/deliveries/:deliveryId/retry",
+    access: "admin",
+    tag: "webhooks",
+    summary: "Send a finished delivery again, with the same delivery_id",
+    answers: {
+      202: { description: "Scheduled" },
+      404: { description: "No such delivery" },
+      409: { description: "Not finished" },
+    },
+    async handle({ params }) {
+      const deliveryId = params.deliveryId ?? "";
+      await retryDelivery(options, deliveryId);
+      return { status: 202, json: { deliveryId, status: "pending" } };
+    },
+  });
+  return [list, show, retry];
+}

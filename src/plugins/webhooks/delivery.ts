@@ -1,0 +1,67 @@
+// A delivery: the exact bytes that a hook sends, what is stored to send them again, and their signature.
+
+import { encodeHex } from "../../crypto/hex.ts";
+import type { HmacSigner } from "../../crypto/hmac.ts";
+import type { Change } from "../../data/change.ts";
+import type { Job, NewJob } from "../../store/store.ts";
+import type { Hook } from "./hook-config.ts";
+
+/** The kind of a delivery's job, and the first part of its lane. */
+export const DELIVERY_KIND = "webhook";
+
+/** What a delivery's job carries. `body` is sent as it stands, so that a retry is the same bytes. */
+export interface Delivery {
+  readonly hook: string;
+  readonly url: string;
+  readonly body: string;
+}
+
+/** What the body says, for people who look at deliveries. */
+export interface DeliveryBody {
+  readonly event: string;
+  readonly entity: string;
+  readonly row_id: string;
+  readonly data: unknown;
+  readonly timestamp: string;
+  readonly delivery_id: string;
+}
+
+/** The body of the seeds: these keys in this order. */
+export function deliveryBody(change: Change, deliveryId: string): string {
+  return JSON.stringify({
+    event: change.op,
+    entity: change.entity,
+    row_id: change.id,
+    data: change.after ?? change.before,
+    timestamp: new Date(change.at).toISOString(),
+    delivery_id: deliveryId,
+  } satisfies DeliveryBody);
+}
+
+/** The job that delivers `change` to `hook`. Its key keeps the deliveries of one row to one hook in commit order. */
+export function planDelivery(hook: Hook, change: Change, deliveryId: string): NewJob {
+  const delivery: Delivery = { hook: hook.name, url: hook.url, body: deliveryBody(change, deliveryId) };
+  return {
+    id: deliveryId,
+    kind: DELIVERY_KIND,
+    lane: `${DELIVERY_KIND}:${hook.name}`,
+    key: `${DELIVERY_KIND}:${hook.name}:${change.entity}:${change.id}`,
+    payload: JSON.stringify(delivery),
+    dueAt: change.at,
+    createdAt: change.at,
+  };
+}
+
+/** Reads what {@link planDelivery} wrote. */
+export function deliveryOf(job: Job): Delivery {
+  return JSON.parse(job.payload) as Delivery;
+}
+
+export function bodyOf(delivery: Delivery): DeliveryBody {
+  return JSON.parse(delivery.body) as DeliveryBody;
+}
+
+/** `sha256=<hex HMAC-SHA256 of the raw body>` (seeds: `X-Pylon-Signature`). */
+export async function signatureHeader(signer: HmacSigner, body: string): Promise<string> {
+  return `sha256=${encodeHex(await signer.sign(body))}`;
+}

@@ -1,0 +1,126 @@
+// The configuration of the `webhooks` plugin, and hooks ready to use: headers filled from the environment, secrets read.
+
+import { z } from "zod";
+import type { Env } from "../../core/env.ts";
+import type { Problem } from "../../core/errors.ts";
+import type { WriteOp } from "../../data/change.ts";
+import type { Manifest } from "../../manifest/manifest.ts";
+
+const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/;
+const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
+/** What the delivery itself sets, and what would change how the body is read. */
+const RESERVED_HEADERS: ReadonlySet<string> = new Set([
+  "host",
+  "content-length",
+  "content-type",
+  "content-encoding",
+  "transfer-encoding",
+  "connection",
+  "x-pylon-signature",
+]);
+
+function isTarget(text: string): boolean {
+  const url = URL.parse(text);
+  if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) return false;
+  return url.username === "" && url.password === "";
+}
+
+/** Seeds: `{entity, events, url, secret_env?, headers?, retry?}`; `name` identifies the hook across restarts. */
+const hookSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]{1,64}$/, "Expected 1 to 64 letters, digits, dots, dashes or underscores")
+    .optional(),
+  entity: z.string().min(1),
+  events: z.array(z.enum(["insert", "update", "delete"])).min(1),
+  url: z.string().max(2_048).refine(isTarget, "Expected an http(s) URL without user information"),
+  secret_env: z.string().min(1).optional(),
+  headers: z.record(z.string().regex(HEADER_NAME, "Not a header name"), z.string().max(4_096)).optional(),
+  retry: z
+    .strictObject({
+      max_attempts: z.number().int().min(1).max(100).default(5),
+      /** Seconds; a fraction is allowed. */
+      backoff_secs: z.number().min(0).max(86_400).default(30),
+    })
+    .prefault({}),
+});
+
+export const webhooksConfig = z.strictObject({ hooks: z.array(hookSchema).max(200).default([]) });
+
+export type WebhooksConfig = z.infer<typeof webhooksConfig>;
+
+/** A hook ready to use. */
+export interface Hook {
+  /** The given name, or `hooks[<index>]`. */
+  readonly name: string;
+  /** Whether the configuration gave the name: only then does a delivery follow the hook to a new URL. */
+  readonly named: boolean;
+  readonly entity: string;
+  readonly events: ReadonlySet<WriteOp>;
+  readonly url: string;
+  readonly secret: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly maxAttempts: number;
+  readonly backoffMs: number;
+}
+
+function headerProblems(headers: Readonly<Record<string, string>>, path: string, env: Env): Problem[] {
+  return Object.entries(headers).flatMap(([name, value]) => {
+    const at = `${path}.headers.${name}`;
+    const problems: Problem[] = [];
+    if (RESERVED_HEADERS.has(name.toLowerCase()))
+      problems.push({ path: at, message: "The delivery sets this header itself" });
+    for (const [, variable = ""] of value.matchAll(VARIABLE)) {
+      if (!env[variable]) problems.push({ path: at, message: `${variable} is not set`, missingEnv: variable });
+    }
+    const filled = fillVariables(value, env);
+    if (/[\r\n\0]/.test(filled)) problems.push({ path: at, message: "A header value cannot have line breaks" });
+    return problems;
+  });
+}
+
+/** Everything that the schema cannot see: entities that exist, names used once, variables that are set. */
+export function checkHooks(
+  config: WebhooksConfig,
+  context: { readonly manifest: Manifest; readonly env: Env },
+): Problem[] {
+  const entities = new Set(context.manifest.entities.map((entity) => entity.name));
+  const names = new Set<string>();
+  return config.hooks.flatMap((hook, index) => {
+    const path = `hooks.${index}`;
+    const problems = headerProblems(hook.headers ?? {}, path, context.env);
+    if (!entities.has(hook.entity)) {
+      problems.push({ path: `${path}.entity`, message: `There is no entity "${hook.entity}"` });
+    }
+    if (hook.secret_env !== undefined && !context.env[hook.secret_env]) {
+      const message = `${hook.secret_env} is not set`;
+      problems.push({ path: `${path}.secret_env`, message, missingEnv: hook.secret_env });
+    }
+    if (hook.name !== undefined && names.has(hook.name)) {
+      problems.push({ path: `${path}.name`, message: `Two hooks are named "${hook.name}"` });
+    }
+    if (hook.name !== undefined) names.add(hook.name);
+    return problems;
+  });
+}
+
+function fillVariables(text: string, env: Env): string {
+  return text.replaceAll(VARIABLE, (_, variable: string) => env[variable] ?? "");
+}
+
+/** Resolves a checked configuration. */
+export function resolveHooks(config: WebhooksConfig, env: Env): Hook[] {
+  return config.hooks.map((hook, index) => ({
+    name: hook.name ?? `hooks[${index}]`,
+    named: hook.name !== undefined,
+    entity: hook.entity,
+    events: new Set(hook.events),
+    url: hook.url,
+    secret: hook.secret_env === undefined ? null : (env[hook.secret_env] ?? null),
+    headers: Object.fromEntries(
+      Object.entries(hook.headers ?? {}).map(([name, value]) => [name.toLowerCase(), fillVariables(value, env)]),
+    ),
+    maxAttempts: hook.retry.max_attempts,
+    backoffMs: hook.retry.backoff_secs * 1_000,
+  }));
+}

@@ -1,0 +1,266 @@
+// Assembles an instance: a manifest, a store and a platform become an HTTP application with background work. Knows no
+// plugin by name and no platform; everything that differs is handed in.
+
+import { AUTH_TABLES } from "./auth/auth-tables.ts";
+import { createAuth, type Auth } from "./auth/create-auth.ts";
+import { parseJwtConfig } from "./auth/jwt-config.ts";
+import type { Clock } from "./core/clock.ts";
+import type { Env } from "./core/env.ts";
+import { ANONYMOUS, type Identity } from "./core/identity.ts";
+import { createUlidSource, type UlidSource } from "./core/ids.ts";
+import type { Json } from "./core/json.ts";
+import type { Log } from "./core/log.ts";
+import { createData, type Data } from "./data/data.ts";
+import { applyMigration, createSystemTables, planMigration } from "./data/migration.ts";
+import { createModel, type Model } from "./data/model.ts";
+import type { CallStorage } from "./functions/current-call.ts";
+import type { FunctionDefinitions } from "./functions/define.ts";
+import { createFunctions, type Functions } from "./functions/functions.ts";
+import { authRoutes } from "./http/auth-routes.ts";
+import { createCors } from "./http/cors.ts";
+import { entityRoutes } from "./http/entity-routes.ts";
+import { functionRoutes } from "./http/function-routes.ts";
+import { createIdempotency, idempotencyTable } from "./http/idempotency.ts";
+import { createMetrics } from "./http/metrics.ts";
+import { createRouteRunner } from "./http/route-runner.ts";
+import { createHttpServer, type HttpServer } from "./http/server.ts";
+import { systemRoutes } from "./http/system-routes.ts";
+import { appMemberships, appUsers } from "./instance/app-users.ts";
+import { jobGauges } from "./instance/job-gauges.ts";
+import { createOutbound, type Mode } from "./instance/outbound.ts";
+import { readSettings, type Settings } from "./instance/settings.ts";
+import { createUpkeep } from "./instance/upkeep.ts";
+import { createJobEngine, type JobEngine } from "./jobs/job-engine.ts";
+import { checkManifest, manifestInvalid, parseManifest, type Manifest } from "./manifest/manifest.ts";
+import type { Dialer } from "./net/dialer.ts";
+import { createGuardedClient } from "./net/guarded-client.ts";
+import type { Plugin, PluginHost, PluginParts } from "./plugin/plugin.ts";
+import { choosePlugins, closePlugins, requireChoice, setUpPlugins, type ChosenPlugin } from "./plugin/registry.ts";
+import type { Store } from "./store/store.ts";
+
+/** What a runtime gives an instance. */
+export interface Platform {
+  readonly dialer: Dialer;
+  /** Runs a task in a macrotask of its own. */
+  defer(task: () => void): void;
+  readonly storage: CallStorage;
+}
+
+export interface AssemblyOptions {
+  /** What `app({...})` returned, or the parsed JSON. */
+  readonly manifest: unknown;
+  readonly functions: FunctionDefinitions;
+  /** Open; the instance closes it. */
+  readonly store: Store;
+  readonly env: Env;
+  readonly plugins: readonly Plugin[];
+  readonly mode: Mode;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly platform: Platform;
+  readonly version: string;
+}
+
+export interface CloseOptions {
+  /** @default PYLON_DRAIN_SECS */
+  readonly drainMs?: number;
+  /** False leaves the store open, for whoever opened it. @default true */
+  readonly closeStore?: boolean;
+}
+
+/** A running application. */
+export interface Pylon {
+  readonly manifest: Manifest;
+  readonly data: Data;
+  readonly functions: Functions;
+  readonly auth: Auth;
+  readonly jobs: JobEngine;
+  /** Exports of `@pylonsync/sdk` that the plugins give. */
+  readonly sdk: Readonly<Record<string, unknown>>;
+  fetch(request: Request, peer?: string | null): Promise<Response>;
+  /** Calls a function. @default actor anonymous */
+  call(name: string, args: unknown, actor?: Identity): Promise<Json>;
+  /** Begins background work: deliveries, scheduled functions, upkeep. */
+  start(): void;
+  /** Refuses new requests, finishes what runs for at most `drainMs`, and closes everything. Safe to repeat. */
+  close(options?: CloseOptions): Promise<void>;
+}
+
+/** A manifest with what its plugins bring, checked as a whole. */
+export interface Blueprint {
+  readonly manifest: Manifest;
+  readonly chosen: readonly ChosenPlugin[];
+  readonly model: Model;
+}
+
+/**
+ * Reads a manifest and its plugins' configurations. Touches nothing.
+ *
+ * @throws MANIFEST_INVALID, PLUGIN_INVALID, CONFIG_ENV_MISSING with every problem.
+ */
+export function readBlueprint(input: unknown, available: readonly Plugin[], env: Env): Blueprint {
+  const names = new Set(available.flatMap((plugin) => plugin.entities?.map(({ def }) => def.name) ?? []));
+  const own = parseManifest(input, { knownEntities: names });
+  const chosen = requireChoice(choosePlugins(own, available, env));
+  const brought = chosen.flatMap(({ plugin }) => plugin.entities ?? []);
+  const manifest: Manifest = {
+    ...own,
+    entities: [...own.entities, ...brought.map(({ def }) => def)],
+    policies: [...own.policies, ...chosen.flatMap(({ plugin }) => plugin.policies ?? [])],
+  };
+  const problems = checkManifest(manifest);
+  if (problems.length > 0) throw manifestInvalid(problems);
+  const readOnly = new Set(brought.flatMap(({ def, readOnly }) => (readOnly ? [def.name] : [])));
+  return {
+    manifest,
+    chosen,
+    model: createModel({ entities: manifest.entities, policies: manifest.policies, readOnly }),
+  };
+}
+
+/** Brings the database to the blueprint. @throws MIGRATION_DESTRUCTIVE, MIGRATION_BLOCKED */
+export async function prepareStore(store: Store, blueprint: Blueprint): Promise<void> {
+  const pluginTables = blueprint.chosen.flatMap(({ plugin }) => plugin.tables ?? []);
+  await createSystemTables(store, [...AUTH_TABLES, idempotencyTable, ...pluginTables]);
+  const plan = await planMigration(store, blueprint.manifest.entities);
+  await applyMigration(store, plan, { allowDestructive: false });
+}
+
+interface Core {
+  readonly options: AssemblyOptions;
+  readonly settings: Settings;
+  readonly blueprint: Blueprint;
+  readonly ulid: UlidSource;
+  readonly parts: readonly PluginParts[];
+  readonly data: Data;
+  readonly functions: Functions;
+  readonly auth: Auth;
+  readonly jobs: JobEngine;
+}
+
+async function buildCore(options: AssemblyOptions, blueprint: Blueprint, settings: Settings): Promise<Core> {
+  const { store, clock, env, log, platform, mode } = options;
+  const ulid = createUlidSource();
+  const { guard } = createOutbound(blueprint.chosen, mode);
+  const http = createGuardedClient({ guard, dialer: platform.dialer, clock });
+  let data: Data | undefined;
+  const dataOf = (): Data => {
+    if (!data) throw new TypeError("A plugin used data while it was set up");
+    return data;
+  };
+  const host: PluginHost = { env, clock, ulid, log, store, reader: store.reader, http, data: dataOf };
+  const parts = await setUpPlugins(blueprint.chosen, host);
+  const { model } = blueprint;
+  data = createData({ store, model, clock, ulid, hooks: parts.flatMap(({ hooks }) => hooks ?? []) });
+  const functions = createFunctions({
+    data,
+    definitions: options.functions,
+    clock,
+    ulid,
+    env,
+    storage: platform.storage,
+    timeoutMs: settings.functionTimeoutMs,
+    log: ({ name, kind, requestId, message, error }) => {
+      const stack = error instanceof Error ? error.stack : undefined;
+      log.error("function.failed", { name, kind, requestId, message, stack });
+    },
+  });
+  const users = appUsers(model, dataOf);
+  const members = appMemberships(model, dataOf);
+  const auth = createAuth({
+    store,
+    clock,
+    adminToken: settings.adminToken,
+    jwt: parseJwtConfig(env),
+    mailer: null,
+    showCodes: mode === "dev",
+    ...(users ? { users } : {}),
+    ...(members ? { appMemberships: members } : {}),
+  });
+  const jobs = createJobEngine({
+    store,
+    clock,
+    handlers: [...parts.flatMap((part) => part.jobs ?? []), functions.job],
+    owner: `pylon-${crypto.randomUUID()}`,
+    defer: (task) => platform.defer(task),
+    log: (level, message, fields) => log[level](`jobs.${level}`, { message, ...fields }),
+  });
+  return { options, settings, blueprint, ulid, parts, data, functions, auth, jobs };
+}
+
+function buildServer(core: Core): { readonly server: HttpServer; sweep(limit: number): Promise<number> } {
+  const { options, settings, blueprint, data, functions, auth, jobs, parts } = core;
+  const { store, clock, log, version } = options;
+  const idempotency = createIdempotency(store, clock);
+  const metrics = createMetrics(jobGauges(store.reader, jobs));
+  const routes = [
+    ...parts.flatMap((part) => part.routes ?? []),
+    ...authRoutes(auth),
+    ...entityRoutes(data),
+    ...functionRoutes(functions),
+  ];
+  const server = createHttpServer({
+    routes: [
+      ...routes,
+      ...systemRoutes({
+        name: blueprint.manifest.name,
+        version,
+        clock,
+        store,
+        metrics,
+        routes,
+        model: blueprint.model,
+        functions,
+      }),
+    ],
+    run: createRouteRunner({
+      identify: (authorization) => (authorization === null ? Promise.resolve(ANONYMOUS) : auth.identify(authorization)),
+      maxBodyBytes: settings.maxBodyBytes,
+      idempotency,
+    }),
+    cors: createCors({ origins: settings.corsOrigins }),
+    metrics,
+    clock,
+    log,
+    logRequests: settings.logRequests,
+  });
+  return { server, sweep: (limit) => idempotency.sweep(limit) };
+}
+
+/**
+ * Puts an instance together and brings its database up to date. Nothing runs in the background before `start`.
+ *
+ * @throws MANIFEST_INVALID, PLUGIN_INVALID, CONFIG_ENV_MISSING, CONFIG_INVALID, MIGRATION_DESTRUCTIVE, MIGRATION_BLOCKED.
+ */
+export async function assemblePylon(options: AssemblyOptions): Promise<Pylon> {
+  const settings = readSettings(options.env, options.mode);
+  const blueprint = readBlueprint(options.manifest, options.plugins, options.env);
+  await prepareStore(options.store, blueprint);
+  const core = await buildCore(options, blueprint, settings);
+  const { server, sweep } = buildServer(core);
+  const { store, clock, log } = options;
+  const upkeep = createUpkeep([sweep, (limit) => core.auth.cleanExpired(clock.now(), limit)], clock, log);
+  let closing: Promise<void> | undefined;
+  const close = async ({ drainMs = settings.drainMs, closeStore = true }: CloseOptions): Promise<void> => {
+    server.drain();
+    upkeep.stop();
+    await core.jobs.stop({ drainMs });
+    await closePlugins(core.parts);
+    if (closeStore) await store.close();
+  };
+  return {
+    manifest: blueprint.manifest,
+    data: core.data,
+    functions: core.functions,
+    auth: core.auth,
+    jobs: core.jobs,
+    sdk: Object.assign({}, ...core.parts.map((part) => part.sdk ?? {})) as Record<string, unknown>,
+    fetch: (request, peer) => server.fetch(request, peer),
+    call: (name, args, actor = ANONYMOUS) => core.functions.call(name, args, { actor, requestId: null }),
+    start() {
+      core.jobs.start();
+      upkeep.start();
+    },
+    close: (closeOptions = {}) => (closing ??= close(closeOptions)),
+  };
+}

@@ -1,0 +1,6 @@
+// SQLite under the store contract.
+
+import { describeStore } from "../conformance/store.ts";
+import { openTempSqlite } from "./open-temp-sqlite.ts";
+
+describeStore("SQLite", openTempSqlite);
