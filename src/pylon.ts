@@ -20,6 +20,7 @@ import { authRoutes } from "./http/auth-routes.ts";
 import { createCors } from "./http/cors.ts";
 import { entityRoutes } from "./http/entity-routes.ts";
 import { functionRoutes } from "./http/function-routes.ts";
+import { httpError } from "./http/http-errors.ts";
 import { createIdempotency, idempotencyTable } from "./http/idempotency.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { createRouteRunner } from "./http/route-runner.ts";
@@ -35,6 +36,7 @@ import { checkManifest, manifestInvalid, parseManifest, type Manifest } from "./
 import type { Dialer } from "./net/dialer.ts";
 import { createGuardedClient } from "./net/guarded-client.ts";
 import type { Plugin, PluginHost, PluginParts } from "./plugin/plugin.ts";
+import type { Route } from "./plugin/route.ts";
 import { choosePlugins, closePlugins, requireChoice, setUpPlugins, type ChosenPlugin } from "./plugin/registry.ts";
 import type { Store } from "./store/store.ts";
 
@@ -193,26 +195,32 @@ function buildServer(core: Core): { readonly server: HttpServer; sweep(limit: nu
   const { store, clock, log, version } = options;
   const idempotency = createIdempotency(store, clock);
   const metrics = createMetrics(jobGauges(store.reader, jobs));
-  const routes = [
+  const routes: Route[] = [
     ...parts.flatMap((part) => part.routes ?? []),
     ...authRoutes(auth),
     ...entityRoutes(data),
     ...functionRoutes(functions),
   ];
-  const server = createHttpServer({
-    routes: [
-      ...routes,
-      ...systemRoutes({
-        name: blueprint.manifest.name,
-        version,
-        clock,
-        store,
-        metrics,
-        routes,
-        model: blueprint.model,
-        functions,
-      }),
-    ],
+  let server: HttpServer | undefined;
+  const draining = (): Promise<void> =>
+    server?.isDraining ? Promise.reject(httpError("DRAINING")) : Promise.resolve();
+  const { manifest, model } = blueprint;
+  const system = systemRoutes({
+    name: manifest.name,
+    version,
+    appVersion: manifest.version,
+    publicUrl: options.env.PYLON_PUBLIC_URL ?? null,
+    clock,
+    store,
+    probes: { process: draining },
+    metrics,
+    routes,
+    model,
+    functions,
+  });
+  routes.push(...system);
+  server = createHttpServer({
+    routes,
     run: createRouteRunner({
       identify: (authorization) => (authorization === null ? Promise.resolve(ANONYMOUS) : auth.identify(authorization)),
       maxBodyBytes: settings.maxBodyBytes,
@@ -258,7 +266,7 @@ export async function assemblePylon(options: AssemblyOptions): Promise<Pylon> {
     fetch: (request, peer) => server.fetch(request, peer),
     call: (name, args, actor = ANONYMOUS) => core.functions.call(name, args, { actor, requestId: null }),
     start() {
-      core.jobs.start();
+      if (settings.runJobs) core.jobs.start();
       upkeep.start();
     },
     close: (closeOptions = {}) => (closing ??= close(closeOptions)),

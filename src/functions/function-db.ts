@@ -12,9 +12,9 @@ import { describeValue } from "./to-json.ts";
 function assertNames(names: Readonly<Record<string, unknown>>): void {
   for (const [path, name] of Object.entries(names)) {
     if (typeof name === "string") continue;
-    const message = `expected string, got ${describeValue(name)}`;
+    const message = `Expected string, got ${describeValue(name)}`;
     throw coreError("VALIDATION_FAILED", {
-      message: `Cannot use this as ${path}: ${message}`,
+      message: `The ${path} is not a string`,
       details: [{ path, message }],
     });
   }

@@ -34,7 +34,7 @@ export interface ScheduleSource {
 }
 
 function invalid(path: string, message: string): Error {
-  return coreError("VALIDATION_FAILED", { message: `Cannot schedule: ${message}`, details: [{ path, message }] });
+  return coreError("VALIDATION_FAILED", { message: "Cannot schedule the call", details: [{ path, message }] });
 }
 
 /** @throws FN_NOT_FOUND, FN_WRONG_KIND for a query, VALIDATION_FAILED */
@@ -46,14 +46,14 @@ function planCall(source: ScheduleSource, name: string, input: unknown): Pick<Sc
   const args = parseArgs(definition.args, input);
   if (!args.ok) throw argsError(name, args.problems);
   if (JSON.stringify(args.value).length > MAX_SCHEDULED_CHARS) {
-    throw invalid("args", `larger than ${MAX_SCHEDULED_CHARS} characters`);
+    throw invalid("args", `More than ${MAX_SCHEDULED_CHARS} characters of JSON`);
   }
   return { name, args: args.value };
 }
 
 function checkTime(path: string, value: unknown): number {
   if (typeof value !== "number" || !Number.isFinite(value) || Math.abs(value) > MAX_EPOCH_MS) {
-    throw invalid(path, "expected milliseconds");
+    throw invalid(path, "Expected milliseconds");
   }
   return Math.max(0, Math.ceil(value));
 }

@@ -123,18 +123,23 @@ function readResult(name: string, result: unknown): Json {
   });
 }
 
+function readArgs({ name, definition, args }: Invocation): Readonly<Record<string, Json>> {
+  const parsed = parseArgs(definition.args, args);
+  if (!parsed.ok) throw argsError(name, parsed.problems);
+  return parsed.value;
+}
+
 /** One run of the handler, with arguments and a context of its own: a store may run a mutation again. */
 async function attempt(parts: Attempt): Promise<Json> {
   const { runtime, invocation, deadline } = parts;
   const { name, definition, actor, requestId } = invocation;
-  const args = parseArgs(definition.args, invocation.args);
-  if (!args.ok) throw argsError(name, args.problems);
+  const args = readArgs(invocation);
   const turnstile = createTurnstile();
   const write: CurrentCall["write"] = (run) => turnstile.pass(() => parts.write(run));
   const call: CurrentCall = { name, kind: definition.kind, actor, requestId, reader: parts.reader, write };
   const context = CONTEXTS[definition.kind]({ ...parts, call, turnstile });
   try {
-    const handler = async (): Promise<unknown> => definition.handler(context as never, args.value);
+    const handler = async (): Promise<unknown> => definition.handler(context as never, args);
     const result = await deadline.race(runtime.storage.run(call, handler));
     // A write that the handler forgot to await belongs to it all the same.
     await deadline.race(turnstile.idle());
@@ -146,6 +151,8 @@ async function attempt(parts: Attempt): Promise<Json> {
 
 async function runMutation(runtime: FunctionRuntime, invocation: Invocation, deadline: Deadline): Promise<Json> {
   const { signal } = deadline;
+  // Arguments that do not fit need not wait for the writer to be refused.
+  readArgs(invocation);
   let hasStarted = false;
   let hasEnded = false;
   const run = async (writer: DataWriter): Promise<Json> => {

@@ -18,8 +18,12 @@ export function describeValue(value: unknown): string {
   return typeof value;
 }
 
+const MAX_KEY_CHARS = 64;
+
+/** One step further into a value; keys are cut, because an input may choose them. */
 export function joinPath(path: string, key: string | number): string {
-  return path === "" ? String(key) : `${path}.${key}`;
+  const step = String(key).slice(0, MAX_KEY_CHARS);
+  return path === "" ? step : `${path}.${step}`;
 }
 
 interface Failure {
@@ -37,7 +41,7 @@ function hasToJson(value: object): value is { toJSON(): unknown } {
 }
 
 function copyObject(value: object, path: string, depth: number, failures: Failure[]): Json {
-  if (depth === 0) return refuse(failures, path, `nested deeper than ${MAX_JSON_DEPTH} levels, or a cycle`);
+  if (depth === 0) return refuse(failures, path, `more than ${MAX_JSON_DEPTH} levels, or a cycle`);
   if (hasToJson(value)) return copy(value.toJSON(), path, depth - 1, failures);
   if (Array.isArray(value)) return value.map((item, i) => copy(item ?? null, joinPath(path, i), depth - 1, failures));
   if (!isPlain(value)) return refuse(failures, path, `an instance of ${value.constructor.name || "a class"}`);
@@ -63,6 +67,8 @@ function copy(value: unknown, path: string, depth: number, failures: Failure[]):
       return value;
     case "number":
       return Number.isFinite(value) ? value : refuse(failures, path, describeValue(value));
+    case "bigint":
+      return value.toString();
     case "object":
       return value === null ? null : copyObject(value, path, depth, failures);
     default:
@@ -72,8 +78,8 @@ function copy(value: unknown, path: string, depth: number, failures: Failure[]):
 
 /**
  * Copies `value` as JSON: like `JSON.stringify` it drops properties that are undefined and asks `toJSON` (a Date becomes
- * its ISO form), and unlike it, it refuses what would be lost: NaN, bigint, functions, maps, class instances, cycles.
- * `undefined` itself becomes null.
+ * its ISO form), and unlike it, it refuses what would be lost: NaN, functions, maps, class instances, cycles. `undefined`
+ * itself becomes null, and a bigint its decimal text, as rows answer integers beyond 2^53.
  */
 export function toJson(value: unknown): JsonCopy {
   const failures: Failure[] = [];

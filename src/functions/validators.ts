@@ -20,7 +20,7 @@ export type Loose = ReturnType<typeof JSON.parse>;
 export interface Validator<T = unknown> {
   readonly [VALIDATOR]: true;
   readonly [TYPE]?: T;
-  /** For messages: "expected string, got number". */
+  /** For messages: "Expected string, got number". */
   readonly expects: string;
   readonly mayBeAbsent: boolean;
   /** JSON Schema 2020-12. */
@@ -78,7 +78,7 @@ function createScalar<T>(expects: string, jsonSchema: JsonObject, test: (value: 
     expects,
     jsonSchema,
     read(value, path, problems) {
-      if (!test(value)) addProblem(problems, path, `expected ${expects}, got ${describeValue(value)}`);
+      if (!test(value)) addProblem(problems, path, `Expected ${expects}, got ${describeValue(value)}`);
       return value;
     },
   });
@@ -133,13 +133,13 @@ function any(): Validator<Loose> {
     expects: "a JSON value",
     jsonSchema: {},
     read(value, path, problems) {
-      if (value === undefined) return addProblem(problems, path, "expected a JSON value, got undefined");
+      if (value === undefined) return addProblem(problems, path, "Expected a JSON value, got undefined");
       const copied = toJson(value);
       if (copied.ok) return copied.value;
       return addProblem(
         problems,
         copied.path === "" ? path : joinPath(path, copied.path),
-        `not JSON: ${copied.message}`,
+        `Expected JSON, got ${copied.message}`,
       );
     },
   });
@@ -151,7 +151,7 @@ function array<T>(item: Validator<T>): Validator<T[]> {
     jsonSchema: { type: "array", items: item.jsonSchema },
     read(value, path, problems) {
       if (Array.isArray(value)) return value.map((element, i) => item.read(element, joinPath(path, i), problems));
-      return addProblem(problems, path, `expected array, got ${describeValue(value)}`);
+      return addProblem(problems, path, `Expected array, got ${describeValue(value)}`);
     },
   });
 }
@@ -179,7 +179,7 @@ function union<const V extends readonly Validator[]>(...alternatives: V): Valida
         const read = alternative.read(value, path, found);
         if (found.length === 0) return read;
       }
-      return addProblem(problems, path, `expected ${expects}, got ${describeValue(value)}`);
+      return addProblem(problems, path, `Expected ${expects}, got ${describeValue(value)}`);
     },
   });
 }
@@ -201,16 +201,16 @@ function optional<T>(inner: Validator<T>): OptionalValidator<T> {
 }
 
 function readObject(spec: ArgsSpec, value: unknown, path: string, problems: Problem[]): unknown {
-  if (!isObject(value)) return addProblem(problems, path, `expected object, got ${describeValue(value)}`);
+  if (!isObject(value)) return addProblem(problems, path, `Expected object, got ${describeValue(value)}`);
   for (const key of Object.keys(value)) {
-    if (!Object.hasOwn(spec, key)) addProblem(problems, joinPath(path, key), "nothing of this name is expected");
+    if (!Object.hasOwn(spec, key)) addProblem(problems, joinPath(path, key), "No argument has this name");
   }
   const entries: [string, unknown][] = [];
   for (const [key, validator] of Object.entries(spec)) {
     const at = joinPath(path, key);
     const given = Object.hasOwn(value, key) ? value[key] : undefined;
     if (given === undefined && !validator.mayBeAbsent) {
-      addProblem(problems, at, `missing, expected ${validator.expects}`);
+      addProblem(problems, at, `Missing: expected ${validator.expects}`);
       continue;
     }
     const read = validator.read(given, at, problems);
@@ -254,7 +254,7 @@ export type ParsedArgs =
 export function parseArgs(spec: ArgsSpec | null, input: unknown): ParsedArgs {
   const given = input === undefined || input === null ? {} : input;
   if (!isObject(given))
-    return { ok: false, problems: [{ path: "", message: `expected object, got ${describeValue(given)}` }] };
+    return { ok: false, problems: [{ path: "", message: `Expected object, got ${describeValue(given)}` }] };
   const problems: Problem[] = [];
   const value = spec === null ? any().read(given, "", problems) : readObject(spec, given, "", problems);
   if (problems.length > 0) return { ok: false, problems };

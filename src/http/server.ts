@@ -28,6 +28,7 @@ export interface HttpServer {
   fetch(request: Request, peer?: string | null): Promise<Response>;
   /** From now on requests answer 503 DRAINING, apart from `/health`. */
   drain(): void;
+  readonly isDraining: boolean;
   /** Requests that have no answer yet. */
   readonly inFlight: number;
 }
@@ -136,6 +137,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     },
     drain() {
       draining = true;
+    },
+    get isDraining() {
+      return draining;
     },
     get inFlight() {
       return inFlight;

@@ -12,6 +12,8 @@ export interface Settings {
   readonly drainMs: number;
   /** One log line per request. */
   readonly logRequests: boolean;
+  /** False leaves background work to other processes on the same store. */
+  readonly runJobs: boolean;
 }
 
 interface NumberRule {
@@ -33,6 +35,15 @@ function readNumber(env: Env, rule: NumberRule, problems: Problem[]): number {
   if (Number.isFinite(value) && value >= rule.min && value <= rule.max) return value;
   problems.push({ path: rule.name, message: `Expected a number from ${rule.min} to ${rule.max}` });
   return rule.fallback;
+}
+
+/** `on` or `off`; on when it is not set. */
+function readSwitch(env: Env, name: string, problems: Problem[]): boolean {
+  const text = env[name];
+  if (text !== undefined && text !== "" && text !== "on" && text !== "off") {
+    problems.push({ path: name, message: "Expected on or off" });
+  }
+  return text !== "off";
 }
 
 function readOrigins(env: Env, mode: Mode, problems: Problem[]): readonly string[] {
@@ -71,7 +82,8 @@ export function readSettings(env: Env, mode: Mode): Settings {
     maxBodyBytes: readNumber(env, MAX_BODY, problems),
     functionTimeoutMs: readNumber(env, FN_TIMEOUT, problems),
     drainMs: readNumber(env, DRAIN, problems) * 1_000,
-    logRequests: env.PYLON_LOG_REQUESTS !== "false",
+    logRequests: readSwitch(env, "PYLON_LOG_REQUESTS", problems),
+    runJobs: readSwitch(env, "PYLON_JOBS", problems),
   };
   const first = problems[0];
   if (first) throw coreError("CONFIG_INVALID", { message: `${first.path}: ${first.message}`, details: problems });

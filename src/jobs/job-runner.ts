@@ -41,8 +41,11 @@ export interface JobRunner {
   drop(run: JobRun): void;
   /** The lease was lost: aborts the run, whose outcome will count for nothing. */
   lose(run: JobRun): void;
-  /** Ends a run whose handler takes too long, as if it had thrown. */
-  timeOut(run: JobRun, error: Error): void;
+  /**
+   * Aborts the runs that are older than `maxRunMs` and takes their slots back, whatever their handlers do: they end as if
+   * they had thrown. Lost runs end as well, for a handler that ignores its signal would keep a slot for ever.
+   */
+  endOverdue(maxRunMs: number): void;
   /** Aborts what is under way and lets go of it. Answers the seqs of the leases that are to be released. */
   abandon(): number[];
 }
@@ -85,15 +88,19 @@ class Runner implements JobRunner {
     this.#options.onLost(run);
   }
 
-  timeOut(run: JobRun, error: Error): void {
-    run.abort();
-    this.#end(run, outcomeOfError(run.job, error, this.#options.random));
+  endOverdue(maxRunMs: number): void {
+    const { clock, random } = this.#options;
+    const startedBefore = clock.monotonic() - maxRunMs;
+    for (const run of [...this.held.values(), ...this.#lost]) {
+      if (run.state === "ended" || run.startedMonotonicMs > startedBefore) continue;
+      run.abort();
+      this.#end(run, outcomeOfError(run.job, new Error(`Attempt took longer than ${maxRunMs} ms`), random));
+    }
   }
 
   abandon(): number[] {
     const abandoned = [...this.held.values()].filter((run) => run.state === "running");
     for (const run of [...abandoned, ...this.#lost]) run.state = "abandoned";
-    this.#lost.clear();
     this.active = 0;
     for (const run of abandoned) {
       this.drop(run);

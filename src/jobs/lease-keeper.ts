@@ -55,18 +55,10 @@ export function planRenewals(
   return renewals;
 }
 
-function endOverdueRuns({ runner, clock, maxRunMs }: LeaseKeeperOptions): void {
-  const startedBefore = clock.monotonic() - maxRunMs;
-  for (const run of runner.held.values()) {
-    if (run.state !== "running" || run.startedMonotonicMs > startedBefore) continue;
-    runner.timeOut(run, new Error(`Attempt took longer than ${maxRunMs} ms`));
-  }
-}
-
 /** One round; answers after how many milliseconds the next one is due. */
 export async function keepLeases(options: LeaseKeeperOptions): Promise<number> {
   const { store, clock, owner, runner, leaseMs } = options;
-  endOverdueRuns(options);
+  runner.endOverdue(options.maxRunMs);
   const renewals = planRenewals(runner.held.values(), clock.now(), options);
   const seqs = renewals.map((run) => run.job.seq);
   const kept = await store.write(async (tx) => {

@@ -25,7 +25,7 @@ export interface Dialer {
    * Sends one request to `address` (a literal without brackets) and gives the response as it comes: 3xx included, the
    * body unread. The `Host` header and the name that the certificate is checked for are those of `url`. It
    * looks nothing up, follows no redirect, uses no proxy and accepts no certificate that does not verify, whatever the
-   * environment says; response headers are bounded.
+   * environment says; response headers are bounded at 1 MiB or less, and a body without transfer coding ends where `content-length` says.
    */
   fetchPinned(url: URL, address: string, init: DialInit): Promise<Response>;
 }

@@ -6,7 +6,7 @@ import type { Dialer, DialInit } from "./dialer.ts";
 import type { Guard } from "./guard.ts";
 import type { NetFailureCode } from "./net-errors.ts";
 import { failureOf, type NetFailure, netFailure } from "./net-failure.ts";
-import { headerBytes, isSendableMethod, planHeaders } from "./outbound-headers.ts";
+import { isSendableMethod, planHeaders } from "./outbound-headers.ts";
 import { createPinnedDial } from "./pinned-dial.ts";
 
 export interface OutboundRequest {
@@ -55,8 +55,6 @@ export interface OutboundLimits {
   readonly timeoutMs?: number;
   /** @default 16384 */
   readonly maxResponseBytes?: number;
-  /** Names and values of the response's headers together. @default 65536 */
-  readonly maxHeaderBytes?: number;
 }
 
 export interface GuardedClientOptions {
@@ -93,10 +91,9 @@ function failed(flight: Flight, { code, message }: NetFailure): OutboundOutcome 
   return { kind: "failed", code, message, durationMs: flight.elapsedMs() };
 }
 
-function whyUnusable({ status, headers }: Response, { controller, limits }: Flight): NetFailureCode | undefined {
+function whyUnusable({ status }: Response, { controller }: Flight): NetFailureCode | undefined {
   if (controller.signal.aborted) return "NET_ABORTED";
-  if (status < 200 || status > 599) return "NET_PROTOCOL";
-  return headerBytes(headers) > limits.maxHeaderBytes ? "NET_RESPONSE_TOO_LARGE" : undefined;
+  return status < 200 || status > 599 ? "NET_PROTOCOL" : undefined;
 }
 
 async function readResponse(response: Response, flight: Flight): Promise<OutboundOutcome> {
@@ -107,7 +104,7 @@ async function readResponse(response: Response, flight: Flight): Promise<Outboun
   }
   const maxBytes = flight.limits.maxResponseBytes;
   const bounds = { maxBytes, keepBytes: flight.request.keepBytes ?? maxBytes };
-  const { bytes: body, truncated } = await readBounded(response.body, bounds, (reader) => {
+  const { bytes: body, truncated } = await readBounded(response, bounds, (reader) => {
     flight.reader = reader;
   });
   const { status, headers } = response;
@@ -150,7 +147,6 @@ function withDeadline(flight: Flight, clock: Clock, work: () => Promise<Outbound
       flight.reader?.cancel().catch(() => undefined);
     };
     const onAbort = (): void => abandon("NET_ABORTED");
-    // One cancelled timer costs a fraction of AbortSignal.timeout, which also lives on after the call.
     const cancelTimer = clock.setTimer(flight.limits.timeoutMs, () => abandon("NET_TIMEOUT"));
     if (signal?.aborted === true) return onAbort();
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -160,7 +156,7 @@ function withDeadline(flight: Flight, clock: Clock, work: () => Promise<Outbound
 
 /** Creates the client. It holds the lookups of a few seconds and nothing about a request that has ended. */
 export function createGuardedClient(options: GuardedClientOptions): GuardedClient {
-  const { clock, limits: { timeoutMs = 15_000, maxResponseBytes = 16_384, maxHeaderBytes = 65_536 } = {} } = options;
+  const { clock, limits: { timeoutMs = 15_000, maxResponseBytes = 16_384 } = {} } = options;
   const dial = createPinnedDial(options);
   let inFlight = 0;
 
@@ -171,7 +167,6 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
       limits: {
         timeoutMs: request.timeoutMs ?? timeoutMs,
         maxResponseBytes: request.maxResponseBytes ?? maxResponseBytes,
-        maxHeaderBytes,
       },
       controller: new AbortController(),
       elapsedMs: () => clock.monotonic() - startedMs,

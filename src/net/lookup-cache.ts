@@ -11,33 +11,34 @@ export interface LookupCacheOptions {
   readonly maxEntries?: number;
 }
 
-interface Entry {
+/** An answer, now or later, and when it is no longer used, on the monotonic clock. */
+export interface Lookup {
   readonly addresses: Promise<readonly string[]>;
   readonly expiresAtMs: number;
 }
 
-/** Creates a lookup. It rejects as `resolve` does. */
-export function createLookupCache(options: LookupCacheOptions): (host: string) => Promise<readonly string[]> {
+/** Creates a lookup. Its `addresses` reject as `resolve` does. */
+export function createLookupCache(options: LookupCacheOptions): (host: string) => Lookup {
   const { resolve, clock, ttlMs = 5000, maxEntries = 1000 } = options;
-  const entries = new Map<string, Entry>();
+  const entries = new Map<string, Lookup>();
 
-  const forget = (host: string, entry: Entry): void => {
+  const forget = (host: string, entry: Lookup): void => {
     if (entries.get(host) === entry) entries.delete(host);
   };
 
-  const start = (host: string): Promise<readonly string[]> => {
+  const start = (host: string): Lookup => {
     // The time counts from the question, so that a lookup that hangs is asked anew by those who come later.
-    const entry: Entry = { addresses: resolve(host), expiresAtMs: clock.monotonic() + ttlMs };
+    const entry: Lookup = { addresses: resolve(host), expiresAtMs: clock.monotonic() + ttlMs };
     entries.delete(host);
     entries.set(host, entry);
     entry.addresses.catch(() => forget(host, entry));
     const oldest = entries.size > maxEntries ? entries.keys().next() : undefined;
     if (oldest?.done === false) entries.delete(oldest.value);
-    return entry.addresses;
+    return entry;
   };
 
   return (host) => {
     const known = entries.get(host);
-    return known && clock.monotonic() < known.expiresAtMs ? known.addresses : start(host);
+    return known && clock.monotonic() < known.expiresAtMs ? known : start(host);
   };
 }

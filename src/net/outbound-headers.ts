@@ -34,17 +34,11 @@ export function planHeaders(
   defaults: Readonly<Record<string, string>>,
 ): Record<string, string> | undefined {
   const planned: Record<string, string> = { ...defaults };
-  for (const [name, value] of Object.entries(headers)) {
+  for (const name of Object.keys(headers)) {
+    const value = headers[name] ?? "";
     if (!TOKEN.test(name) || !VALUE.test(value)) return undefined;
     const lower = name.toLowerCase();
     if (!RESERVED.has(lower)) planned[lower] = value;
   }
   return planned;
-}
-
-/** Names and values together, as the bytes that they took on the wire without separators. */
-export function headerBytes(headers: Headers): number {
-  let bytes = 0;
-  for (const [name, value] of headers) bytes += name.length + value.length;
-  return bytes;
 }

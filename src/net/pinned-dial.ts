@@ -21,30 +21,72 @@ export interface PinnedDialOptions {
 /** Addresses of one name that are tried when connecting fails. Nothing was sent to the ones before, so a POST is safe. */
 const MAX_ADDRESSES = 3;
 
+/** URLs whose judgement is remembered, and the longest one that is. */
+const MAX_TARGETS = 1000;
+const MAX_TARGET_LENGTH = 2048;
+
 interface Target {
   readonly kind: "target";
   readonly url: URL;
   readonly addresses: readonly string[];
+  /** Until when the judgement stands, on the monotonic clock: as long as the lookup behind it. */
+  readonly expiresAtMs: number;
 }
 
-function failed(failure: NetFailure): { readonly kind: "failed"; readonly failure: NetFailure } {
+type Refusal = Exclude<Dialed, { kind: "opened" }>;
+
+function failed(failure: NetFailure): Refusal {
   return { kind: "failed", failure };
 }
 
-/** Creates the function that sends one request to the place that its URL names. It never rejects. */
-export function createPinnedDial(options: PinnedDialOptions): (url: string | URL, init: DialInit) => Promise<Dialed> {
-  const { guard, dialer, clock } = options;
+/** Judges a URL and the addresses of its name. */
+function createTargetFinder({
+  guard,
+  dialer,
+  clock,
+}: PinnedDialOptions): (url: string | URL) => Promise<Target | Refusal> {
   const lookup = createLookupCache({ resolve: async (host) => dialer.resolve(host), clock });
-
-  const findTarget = async (input: string | URL): Promise<Target | Exclude<Dialed, { kind: "opened" }>> => {
+  return async (input) => {
     const verdict = guard.judgeUrl(input);
     if (verdict.kind === "blocked") return verdict;
-    if (verdict.kind === "allowed-literal") return { kind: "target", url: verdict.url, addresses: [verdict.address] };
-    const answer = await lookup(verdict.host).catch(() => []);
+    const { url } = verdict;
+    if (verdict.kind === "allowed-literal") {
+      return { kind: "target", url, addresses: [verdict.address], expiresAtMs: Number.POSITIVE_INFINITY };
+    }
+    const { addresses, expiresAtMs } = lookup(verdict.host);
+    const answer = await addresses.catch(() => []);
     if (answer.length === 0) return failed(netFailure("NET_DNS"));
     const judged = guard.judgeAddresses(verdict.host, verdict.port, answer);
-    return judged.kind === "blocked" ? judged : { kind: "target", url: verdict.url, addresses: judged.addresses };
+    return judged.kind === "blocked" ? judged : { kind: "target", url, addresses: judged.addresses, expiresAtMs };
   };
+}
+
+/** Remembers allowed targets of the same text while their lookup stands: a guard's judgement of the same input is the same. */
+function rememberTargets(
+  find: (url: string) => Promise<Target | Refusal>,
+  clock: Clock,
+): (url: string) => Target | Promise<Target | Refusal> {
+  const targets = new Map<string, Target>();
+  const remember = (url: string, target: Target): void => {
+    targets.delete(url);
+    targets.set(url, target);
+    const oldest = targets.size > MAX_TARGETS ? targets.keys().next() : undefined;
+    if (oldest?.done === false) targets.delete(oldest.value);
+  };
+  return (url) => {
+    const known = targets.get(url);
+    if (known && clock.monotonic() < known.expiresAtMs) return known;
+    return find(url).then((found) => {
+      if (found.kind === "target" && url.length <= MAX_TARGET_LENGTH) remember(url, found);
+      return found;
+    });
+  };
+}
+
+/** Creates the function that sends one request to the place that its URL names. It never rejects. */
+export function createPinnedDial(options: PinnedDialOptions): (url: string, init: DialInit) => Promise<Dialed> {
+  const { dialer, clock } = options;
+  const findTarget = rememberTargets(createTargetFinder(options), clock);
 
   const connect = async ({ url, addresses }: Target, init: DialInit): Promise<Dialed> => {
     let failure = netFailure("NET_DNS");
@@ -62,7 +104,8 @@ export function createPinnedDial(options: PinnedDialOptions): (url: string | URL
   };
 
   return async (url, init) => {
-    const target = await findTarget(url);
+    const found = findTarget(url);
+    const target = found instanceof Promise ? await found : found;
     return target.kind === "target" ? connect(target, init) : target;
   };
 }

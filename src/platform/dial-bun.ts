@@ -9,49 +9,65 @@ import { certificateName, createNodeFetchPinned, type NodeDialOptions } from "./
  */
 const MAX_FETCHES = 192;
 
-function tlsOptions(url: URL, ca: string | undefined): BunFetchRequestInit {
-  if (url.protocol !== "https:") return {};
+/** What of a call depends on its target alone. */
+interface Pin {
+  readonly address: string;
+  readonly url: string;
+  readonly host: string;
+  readonly tls: BunFetchRequestInit["tls"];
+}
+
+function planTls(url: URL, ca: string | undefined): BunFetchRequestInit["tls"] {
+  if (url.protocol !== "https:") return undefined;
   const serverName = certificateName(url);
   return {
-    tls: {
-      // Said here, because NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment must not switch the check off.
-      rejectUnauthorized: true,
-      ...(serverName === undefined ? {} : { serverName }),
-      ...(ca === undefined ? {} : { ca }),
-    },
+    // Said here, because NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment must not switch the check off.
+    rejectUnauthorized: true,
+    ...(serverName === undefined ? {} : { serverName }),
+    ...(ca === undefined ? {} : { ca }),
   };
 }
 
-/** The URL with the address in place of the name. */
-function pinnedUrl(url: URL, address: string): string {
-  const host = address.includes(":") ? `[${address}]` : address;
+function planPin(url: URL, address: string, ca: string | undefined): Pin {
+  const literal = address.includes(":") ? `[${address}]` : address;
   const port = url.port === "" ? "" : `:${url.port}`;
-  return `${url.protocol}//${host}${port}${url.pathname}${url.search}`;
+  const pinned = `${url.protocol}//${literal}${port}${url.pathname}${url.search}`;
+  return { address, url: pinned, host: url.host, tls: planTls(url, ca) };
 }
 
-function fetchPinned(url: URL, address: string, init: DialInit, ca: string | undefined): Promise<Response> {
-  return fetch(pinnedUrl(url, address), {
+function fetchPinned({ url, host, tls }: Pin, init: DialInit): Promise<Response> {
+  const options: BunFetchRequestInit = {
     method: init.method,
-    headers: { ...init.headers, host: url.host },
+    headers: { ...init.headers, host },
     signal: init.signal,
     redirect: "manual",
     decompress: init.decompress,
     // HTTP_PROXY and its kin would connect to wherever the proxy resolves the target, and hand it the request.
     proxy: false,
-    ...tlsOptions(url, ca),
-    ...(init.body === undefined ? {} : { body: init.body as BodyInit }),
-  });
+  };
+  if (tls) options.tls = tls;
+  if (init.body !== undefined) options.body = init.body as BodyInit;
+  return fetch(url, options);
 }
 
 /** Creates the dialer. Names are resolved by c-ares where Bun has it, so that a slow name server does not hold a thread. */
 export function createBunDialer(options: NodeDialOptions = {}): Dialer {
   const fetchCrowded = createNodeFetchPinned(options);
+  // A busy target is the same URL object call after call.
+  const pins = new WeakMap<URL, Pin>();
+  const pinOf = (url: URL, address: string): Pin => {
+    const known = pins.get(url);
+    if (known?.address === address) return known;
+    const pin = planPin(url, address, options.ca);
+    pins.set(url, pin);
+    return pin;
+  };
   return {
     async resolve(host) {
       const answers = await Bun.dns.lookup(host);
       return answers.map(({ address }) => address);
     },
     fetchPinned: (url, address, init) =>
-      init.inFlight > MAX_FETCHES ? fetchCrowded(url, address, init) : fetchPinned(url, address, init, options.ca),
+      init.inFlight > MAX_FETCHES ? fetchCrowded(url, address, init) : fetchPinned(pinOf(url, address), init),
   };
 }

@@ -6,10 +6,12 @@ import { describe, it } from "node:test";
 import { storeError } from "../../src/store/store-errors.ts";
 import type { Store } from "../../src/store/store.ts";
 import { createMemoryStore } from "../support/memory-store.ts";
-import { createGate, createHarness, createWorld, done, hang, START, type Behaviour } from "./job-harness.ts";
+import { createGate, createHarness, createWorld, done, hang, START, type Behaviour, type Call } from "./job-harness.ts";
 
 const MINUTE = 60_000;
 const ids = (calls: readonly { readonly id: string }[]): string[] => calls.map((call) => call.id);
+
+const names = (calls: readonly Call[]): string[] => calls.map(({ id, attempt }) => `${id}#${attempt}`);
 
 /** A store whose writes fail while `failing` holds an error. */
 function failingStore(store: Store): Store & { failing: Error | undefined; lateFailure: Error | undefined } {
@@ -34,7 +36,7 @@ function failingStore(store: Store): Store & { failing: Error | undefined; lateF
 async function stealLease(store: Store, lane: string, now: number): Promise<void> {
   await store.write(async (tx) => {
     await tx.expireLeases(Number.MAX_SAFE_INTEGER, 10);
-    const claimed = await tx.claimJobs({ lane, limit: 1, owner: "thief", now, leaseUntil: now + 10 * MINUTE });
+    const claimed = await tx.claimJobs({ lane, limit: 1, owner: "thief", now, leaseUntil: now + 120 * MINUTE });
     assert.equal(claimed.length, 1);
   });
 }
@@ -137,13 +139,23 @@ describe("leases", () => {
     const h = createHarness({ world: fresh, store, owner: "engine-2" });
     h.engine.start();
     await h.advance(59_999);
-    assert.deepEqual(h.calls, []);
+    assert.equal(h.calls.length, 0);
     await h.advance(10_001);
-    assert.deepEqual(
-      h.calls.map(({ id, attempt }) => `${id}#${attempt}`),
-      ["a#2"],
-    );
+    assert.deepEqual(names(h.calls), ["a#2"]);
     assert.equal((await h.job("a")).state, "done");
+  });
+
+  it("takes the slot back from a handler that lost its lease and ignores its signal", async () => {
+    const h = createHarness({ behaviours: { work: hang }, laneConcurrency: 1 });
+    h.engine.start();
+    await h.enqueue({ id: "a" });
+    await h.rest();
+    await stealLease(h.store, "work", h.clock.now());
+    await h.advance(MINUTE);
+    assert.equal(h.engine.stats().running, 1);
+    await h.enqueue({ id: "b" });
+    await h.advance(15 * MINUTE);
+    assert.deepEqual(ids(h.calls).slice(0, 2), ["a", "b"]);
   });
 
   it("frees left-over leases at once when the store says that nobody else has it open", async () => {
@@ -273,10 +285,7 @@ describe("a store that is away", () => {
     await h.enqueue({ id: "a" });
     store.lateFailure = storeError("STORE_FAILED");
     await h.advance(2 * MINUTE);
-    assert.deepEqual(
-      h.calls.map(({ id, attempt }) => `${id}#${attempt}`),
-      ["a#2"],
-    );
+    assert.deepEqual(names(h.calls), ["a#2"]);
   });
 });
 
@@ -383,6 +392,28 @@ describe("stop", () => {
     await stopping;
     assert.ok(h.logged.includes("error: Stopped with leases that could not be settled"));
     assert.equal(h.clock.pending, 0);
+  });
+
+  it("listens to the store no more", async () => {
+    const memory = createMemoryStore();
+    let listeners = 0;
+    const store: Store = {
+      ...memory,
+      onDue(listener) {
+        listeners++;
+        const unsubscribe = memory.onDue(listener);
+        return () => {
+          listeners--;
+          unsubscribe();
+        };
+      },
+    };
+    const h = createHarness({ store });
+    h.engine.start();
+    await h.rest();
+    assert.equal(listeners, 1);
+    await h.engine.stop({ drainMs: 0 });
+    assert.equal(listeners, 0);
   });
 
   it("is safe to repeat, and to call without a start", async () => {

@@ -14,7 +14,7 @@ function open(resolve: (host: string) => Promise<readonly string[]>, maxEntries 
       return resolve(host);
     },
   });
-  return { clock, asked, lookup };
+  return { clock, asked, lookup: (host: string) => lookup(host).addresses };
 }
 
 describe("createLookupCache()", () => {

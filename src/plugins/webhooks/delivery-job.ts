@@ -13,8 +13,11 @@ import { DEAD_LETTER } from "./dead-letter.ts";
 import { bodyOf, DELIVERY_KIND, deliveryOf, signatureHeader, type Delivery } from "./delivery.ts";
 import type { Hook } from "./hook-config.ts";
 
-/** Attempts of one hook that run at once: enough to keep a fast receiver busy, few enough to spare a slow one. */
-const HOOK_CONCURRENCY = 128;
+/**
+ * Attempts of one hook that run at once: enough to keep a fast receiver busy, few enough to spare a slow one, and no more
+ * than the connections that a runtime keeps open to one host.
+ */
+const HOOK_CONCURRENCY = 48;
 /** The longest wait between two attempts. */
 const MAX_DELAY_MS = 30 * 86_400_000;
 
