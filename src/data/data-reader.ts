@@ -2,10 +2,10 @@
 // is not counted in a page.
 
 import { coreError } from "../core/errors.ts";
-import type { Condition, Order, Reader, Row, Value } from "../store/store.ts";
-import { decodeCursor, encodeCursor } from "./cursor.ts";
+import type { Condition, Order, Reader, Row } from "../store/store.ts";
+import { decodeCursor, encodeCursor, sealCursor, type Place } from "./cursor.ts";
 import { dataError } from "./data-errors.ts";
-import { MAX_ROWS, parseFilter, type Filter } from "./filter.ts";
+import { MAX_ROWS, parseFilter, parseLookup, parsePagedFilter, type Filter, type ParsedFilter } from "./filter.ts";
 import type { EntityModel, Model } from "./model.ts";
 import type { Scope } from "./scope.ts";
 
@@ -28,7 +28,7 @@ export interface DataReader {
   query(entity: string, filter: Filter): Promise<Row[]>;
   /** By id. @throws RESULT_TOO_LARGE above 10,000 rows. */
   list(entity: string): Promise<Row[]>;
-  /** The first row with this value. */
+  /** The first row by id with this value, which is never read as an operator. */
   lookup(entity: string, field: string, value: unknown): Promise<Row | null>;
   paginate(
     entity: string,
@@ -40,6 +40,8 @@ export interface DataReader {
 const MAX_PAGE = 1_000;
 /** Rows that one page looks at; beyond it the page ends early with a cursor, so that a strict policy cannot stall a reader. */
 const MAX_SCANNED = 20_000;
+/** Rows of a further look, when the policy has hidden rows of the one before; twice as many each time. */
+const FIRST_FURTHER_LOOK = 100;
 
 /** What a reader may see: conditions for the store, and the rule itself for each row that fulfils them. */
 interface Visibility {
@@ -62,51 +64,102 @@ function visibleTo(entity: EntityModel, scope: Scope): Visibility {
   return { where, shows: (row) => entity.rules.allows("read", actor, { data: row, existing: null }) };
 }
 
-function placeOf(order: Order | undefined, row: Row): { value: Value; id: string } {
+function placeOf(order: Order | undefined, row: Row): Place {
   return { value: order ? (row[order.column] ?? null) : null, id: row.id };
+}
+
+/** What a scan looks for, in which order, and from where. */
+interface Scan {
+  readonly table: string;
+  readonly visible: Visibility;
+  readonly where: readonly Condition[];
+  readonly order: Order | undefined;
+  readonly after: Place | undefined;
+  /** Visible rows wanted. */
+  readonly count: number;
+}
+
+interface Scanned {
+  readonly rows: Row[];
+  /** The last row looked at, when the scan gave up before it had found `count` rows or the end. */
+  readonly stoppedAt: Row | undefined;
+}
+
+async function scanVisible(reader: Reader, scan: Scan): Promise<Scanned> {
+  const { table, visible, order, count } = scan;
+  const where = [...visible.where, ...scan.where];
+  const rows: Row[] = [];
+  let { after } = scan;
+  let further = FIRST_FURTHER_LOOK;
+  for (let scanned = 0; ;) {
+    const wanted = count - rows.length;
+    const limit = Math.min(scanned === 0 ? wanted : wanted + further, MAX_PAGE + 1);
+    const found = await reader.find(table, { where, limit, ...(order ? { order } : {}), ...(after ? { after } : {}) });
+    for (const row of found) if (rows.length < count && visible.shows(row)) rows.push(row);
+    const last = found.at(-1);
+    if (!last || found.length < limit || rows.length === count) return { rows, stoppedAt: undefined };
+    scanned += found.length;
+    if (scanned >= MAX_SCANNED) return { rows, stoppedAt: last };
+    after = placeOf(order, last);
+    further *= 2;
+  }
+}
+
+/** Refuses what the store would: values that are not of the order's column, ids that are none. */
+function checkPlace(entity: EntityModel, order: Order | undefined, place: Place): void {
+  const { codec } = entity;
+  const fits =
+    codec.parseFilterValue("id", place.id).ok &&
+    (!order || place.value === null || codec.parseFilterValue(order.column, place.value).ok);
+  if (!fits) throw dataError("INVALID_CURSOR");
+}
+
+function checkCount(path: string, count: number): void {
+  if (Number.isSafeInteger(count) && count >= 1 && count <= MAX_PAGE) return;
+  throw dataError("INVALID_QUERY", { details: [{ path, message: `Expected 1 to ${MAX_PAGE}` }] });
 }
 
 export function createDataReader(model: Model, reader: Reader, scope: Scope): DataReader {
   const page = async (name: string, query: PageQuery): Promise<Page> => {
     const entity = model.entity(name);
     const visible = visibleTo(entity, scope);
-    const rows: Row[] = [];
-    let after = query.cursor === null ? undefined : decodeCursor(query.order, query.cursor);
-    for (let scanned = 0; scanned < MAX_SCANNED;) {
-      // One row more than asked for tells whether there is a next page.
-      const limit = Math.min(query.limit + 1 - rows.length + (scanned > 0 ? 100 : 0), MAX_PAGE + 1);
-      const found = await reader.find(entity.table.name, {
-        where: [...visible.where, ...query.where],
-        ...(query.order ? { order: query.order } : {}),
-        limit,
-        ...(after ? { after } : {}),
-      });
-      for (const row of found) {
-        if (!visible.shows(row)) continue;
-        if (rows.length === query.limit) return { rows, nextCursor: encodeCursor(query.order, rows.at(-1) ?? row) };
-        rows.push(row);
-      }
-      const last = found.at(-1);
-      if (!last || found.length < limit) return { rows, nextCursor: null };
-      after = placeOf(query.order, last);
-      scanned += found.length;
-      if (scanned >= MAX_SCANNED) return { rows, nextCursor: encodeCursor(query.order, last) };
-    }
-    return { rows, nextCursor: null };
+    const { where, order, cursor, limit } = query;
+    checkCount("limit", limit);
+    const after = cursor === null ? undefined : await decodeCursor(reader, order, cursor);
+    if (after) checkPlace(entity, order, after);
+    // One row more than asked for tells whether there is a next page.
+    const scan = { table: entity.table.name, visible, where, order, after, count: limit + 1 };
+    const { rows, stoppedAt } = await scanVisible(reader, scan);
+    const last = rows[limit - 1];
+    if (rows.length > limit && last) return { rows: rows.slice(0, limit), nextCursor: encodeCursor(order, last) };
+    return { rows, nextCursor: stoppedAt ? await sealCursor(reader, order, stoppedAt) : null };
+  };
+
+  /** The rows that the policy hides count neither for `$limit` nor for `$offset`. */
+  const queryVisible = async (entity: EntityModel, visible: Visibility, parsed: ParsedFilter): Promise<Row[]> => {
+    const { where, order, offset, limit = MAX_ROWS + 1 } = parsed;
+    const scan = { table: entity.table.name, visible, where, order, after: undefined, count: offset + limit };
+    if (limit === 0) return [];
+    const { rows, stoppedAt } = await scanVisible(reader, scan);
+    if (stoppedAt) throw dataError("RESULT_TOO_LARGE");
+    return rows.slice(offset);
+  };
+
+  const run = async (entity: EntityModel, parse: () => ParsedFilter): Promise<Row[]> => {
+    const visible = visibleTo(entity, scope);
+    const parsed = parse();
+    const { where, order, limit = MAX_ROWS + 1, offset } = parsed;
+    const rows =
+      visible === EVERYTHING
+        ? await reader.find(entity.table.name, { where, limit, offset, ...(order ? { order } : {}) })
+        : await queryVisible(entity, visible, parsed);
+    if (rows.length > MAX_ROWS) throw dataError("RESULT_TOO_LARGE");
+    return rows;
   };
 
   const query = async (name: string, filter: Filter): Promise<Row[]> => {
     const entity = model.entity(name);
-    const visible = visibleTo(entity, scope);
-    const parsed = parseFilter(entity, filter);
-    const rows = await reader.find(entity.table.name, {
-      where: [...visible.where, ...parsed.where],
-      ...(parsed.order ? { order: parsed.order } : {}),
-      limit: parsed.limit ?? MAX_ROWS + 1,
-      offset: parsed.offset,
-    });
-    if (rows.length > MAX_ROWS) throw dataError("RESULT_TOO_LARGE");
-    return rows.filter((row) => visible.shows(row));
+    return run(entity, () => parseFilter(entity, filter));
   };
 
   return {
@@ -119,12 +172,13 @@ export function createDataReader(model: Model, reader: Reader, scope: Scope): Da
       const row = await reader.get(entity.table.name, id);
       return row && visible.shows(row) ? row : null;
     },
-    lookup: async (name, field, value) => (await query(name, { [field]: value, $limit: 1 }))[0] ?? null,
+    async lookup(name, field, value) {
+      const entity = model.entity(name);
+      return (await run(entity, () => parseLookup(entity, field, value)))[0] ?? null;
+    },
     async paginate(name, { cursor, numItems, filter }) {
-      const { where, order } = parseFilter(model.entity(name), filter ?? {});
-      if (!Number.isSafeInteger(numItems) || numItems < 1 || numItems > MAX_PAGE) {
-        throw dataError("INVALID_QUERY", { details: [{ path: "numItems", message: `Expected 1 to ${MAX_PAGE}` }] });
-      }
+      const { where, order } = parsePagedFilter(model.entity(name), filter ?? {});
+      checkCount("numItems", numItems);
       const result = await page(name, { where, order, cursor, limit: numItems });
       return { page: result.rows, nextCursor: result.nextCursor, isDone: result.nextCursor === null };
     },

@@ -1,10 +1,11 @@
 // THE write path. Every row that an application has is written here and nowhere else: validated, allowed by policy, shown
 // to the hooks, and committed in one transaction with everything that the hooks cause.
 
-import { coreError } from "../core/errors.ts";
 import type { Clock } from "../core/clock.ts";
+import { coreError, messageOf } from "../core/errors.ts";
 import type { Identity } from "../core/identity.ts";
 import type { UlidSource } from "../core/ids.ts";
+import type { Log } from "../core/log.ts";
 import type { Reader, Row, Store, Tx, Value, WriteOptions } from "../store/store.ts";
 import type { Change, WriteHooks, WriteOp } from "./change.ts";
 import { dataError } from "./data-errors.ts";
@@ -30,7 +31,10 @@ export interface Data {
   read(scope: Scope): DataReader;
   /** Several writes in one transaction. */
   write<T>(scope: Scope, run: (writer: DataWriter) => Promise<T>, options?: WriteOptions): Promise<T>;
-  /** Writes inside a transaction that is already open, such as a job's settlement. */
+  /**
+   * Writes inside a transaction that is already open, such as a job's settlement. Whoever opened it has to let a failed
+   * write fail the transaction, and hears of its commit alone: `after` hooks do not run.
+   */
   within(scope: Scope, tx: Tx): DataWriter;
   insert(scope: Scope, entity: string, input: unknown): Promise<Row>;
   update(scope: Scope, entity: string, id: string, patch: unknown): Promise<Row | null>;
@@ -44,6 +48,8 @@ export interface DataOptions {
   readonly hooks: readonly WriteHooks[];
   readonly clock: Clock;
   readonly ulid: UlidSource;
+  /** Told of `after` hooks that throw, which they must not. */
+  readonly log?: Log;
 }
 
 type HooksOf = (entity: string) => readonly WriteHooks[];
@@ -54,6 +60,15 @@ interface WriteContext {
   readonly hooksOf: HooksOf;
   readonly clock: Clock;
   readonly ulid: UlidSource;
+  /** Told when a `within` hook fails: the row has changed by then. */
+  readonly onSpoiled?: (error: unknown) => void;
+}
+
+/** What a write is about. */
+interface Target {
+  readonly entity: string;
+  readonly id: string;
+  readonly input: unknown;
 }
 
 /** A validated write whose `before` hooks have run; what remains needs the transaction. */
@@ -73,11 +88,7 @@ function deny(actor: Identity): Error {
   return actor.kind === "anonymous" ? coreError("AUTH_REQUIRED") : dataError("POLICY_DENIED");
 }
 
-async function prepare(
-  context: WriteContext,
-  op: WriteOp,
-  target: { readonly entity: string; readonly id: string; readonly input: unknown },
-): Promise<Prepared> {
+async function prepare(context: WriteContext, op: WriteOp, target: Target): Promise<Prepared> {
   const { scope } = context;
   const entity = context.model.entity(target.entity);
   if (entity.readOnly && !scope.internal) throw dataError("READ_ONLY");
@@ -152,28 +163,76 @@ async function apply(context: WriteContext, prepared: Prepared, tx: Tx): Promise
     requestId: context.scope.requestId,
     at: context.clock.now(),
   };
-  for (const hooks of context.hooksOf(change.entity)) {
-    const pending = hooks.within?.(change, tx);
-    if (pending) await pending;
+  try {
+    for (const hooks of context.hooksOf(change.entity)) {
+      const pending = hooks.within?.(change, tx);
+      if (pending) await pending;
+    }
+  } catch (error) {
+    context.onSpoiled?.(error);
+    throw error;
   }
   return change;
 }
 
-function createWriter(context: WriteContext, tx: Tx, changes: Change[]): DataWriter {
-  const write = async (op: WriteOp, entity: string, id: string, input: unknown): Promise<Change | null> => {
-    const change = await apply(context, await prepare(context, op, { entity, id, input }), tx);
+/** The writes of one transaction, one after the other. */
+interface WriteSequence {
+  readonly changes: readonly Change[];
+  run(op: WriteOp, target: Target): Promise<Change | null>;
+  /**
+   * Waits for writes that nobody waited for.
+   *
+   * @throws what made a `within` hook fail: the row is written and its audit entry or job is not, so the transaction must
+   * not commit, even when the writer's caller caught the error.
+   */
+  finish(): Promise<void>;
+}
+
+function createSequence(base: WriteContext, tx: Tx): WriteSequence {
+  const changes: Change[] = [];
+  let spoiled: { readonly error: unknown } | undefined;
+  const context: WriteContext = {
+    ...base,
+    onSpoiled(error) {
+      spoiled ??= { error };
+    },
+  };
+  const write = async (op: WriteOp, target: Target): Promise<Change | null> => {
+    if (spoiled) throw spoiled.error;
+    const change = await apply(context, await prepare(context, op, target), tx);
     if (change) changes.push(change);
     return change;
   };
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    changes,
+    run(op, target) {
+      // Two updates of one row at once would each take the row as it was before both for what they change.
+      const turn = (): Promise<Change | null> => write(op, target);
+      const result = last.then(turn, turn);
+      last = result;
+      return result;
+    },
+    async finish() {
+      for (let waited: unknown; waited !== last;) {
+        waited = last;
+        await last.catch(() => undefined);
+      }
+      if (spoiled) throw spoiled.error;
+    },
+  };
+}
+
+function createWriter(context: WriteContext, tx: Tx, sequence: WriteSequence): DataWriter {
   return {
     ...createDataReader(context.model, tx, context.scope),
     tx,
     insert: async (entity, input) => {
-      const change = await write("insert", entity, context.ulid(context.clock.now()), input);
+      const change = await sequence.run("insert", { entity, id: context.ulid(context.clock.now()), input });
       return change?.after as Row;
     },
-    update: async (entity, id, patch) => (await write("update", entity, id, patch))?.after ?? null,
-    delete: async (entity, id) => (await write("delete", entity, id, undefined))?.before ?? null,
+    update: async (entity, id, patch) => (await sequence.run("update", { entity, id, input: patch }))?.after ?? null,
+    delete: async (entity, id) => (await sequence.run("delete", { entity, id, input: undefined }))?.before ?? null,
   };
 }
 
@@ -193,28 +252,46 @@ export function createData(options: DataOptions): Data {
   const { store, model, clock, ulid } = options;
   const hooksOf = indexHooks(options.hooks);
   const contextOf = (scope: Scope): WriteContext => ({ scope, model, hooksOf, clock, ulid });
-  const announce = (changes: readonly Change[]): void => {
-    for (const change of changes) for (const hooks of hooksOf(change.entity)) hooks.after?.(change);
+  const announce = (change: Change): void => {
+    for (const hooks of hooksOf(change.entity)) {
+      try {
+        hooks.after?.(change);
+      } catch (error) {
+        // The write is committed: its caller must not be told that it failed, nor the next hook go without it.
+        options.log?.error("data.after_hook_failed", { entity: change.entity, message: messageOf(error) });
+      }
+    }
   };
   const readerOf = (reader: Reader, scope: Scope): DataReader => createDataReader(model, reader, scope);
   /** One write: everything that can wait for something else happens before the transaction begins. */
-  const single = async (scope: Scope, op: WriteOp, target: Parameters<typeof prepare>[2]): Promise<Change | null> => {
+  const single = async (scope: Scope, op: WriteOp, target: Target): Promise<Change | null> => {
     const context = contextOf(scope);
     const prepared = await prepare(context, op, target);
     const change = await store.write((tx) => apply(context, prepared, tx));
-    if (change) announce([change]);
+    if (change) announce(change);
     return change;
   };
   return {
     model,
     read: (scope) => readerOf(store.reader, scope),
     async write(scope, run, writeOptions = {}) {
-      const changes: Change[] = [];
-      const result = await store.write((tx) => run(createWriter(contextOf(scope), tx, changes)), writeOptions);
-      announce(changes);
+      let changes: readonly Change[] = [];
+      const result = await store.write(async (tx) => {
+        const context = contextOf(scope);
+        const sequence = createSequence(context, tx);
+        const answer = await run(createWriter(context, tx, sequence));
+        await sequence.finish();
+        // A store may run a transaction again: what counts is the run that commits.
+        changes = sequence.changes;
+        return answer;
+      }, writeOptions);
+      for (const change of changes) announce(change);
       return result;
     },
-    within: (scope, tx) => createWriter(contextOf(scope), tx, []),
+    within(scope, tx) {
+      const context = contextOf(scope);
+      return createWriter(context, tx, createSequence(context, tx));
+    },
     insert: async (scope, entity, input) =>
       (await single(scope, "insert", { entity, id: ulid(clock.now()), input }))?.after as Row,
     update: async (scope, entity, id, patch) =>

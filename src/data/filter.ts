@@ -3,19 +3,26 @@
 
 import type { Problem } from "../core/errors.ts";
 import { isObject } from "../core/json.ts";
-import type { Condition, Query, Value } from "../store/store.ts";
+import type { ColumnType, Condition, Query, Value } from "../store/store.ts";
 import { dataError } from "./data-errors.ts";
+import { compileEntity } from "./entity-input.ts";
 import type { EntityModel } from "./model.ts";
 
 /** The most rows that one call answers. */
 export const MAX_ROWS = 10_000;
 /** A list of values for `$in`. */
 const MAX_IN = 1_000;
+const MAX_OFFSET = 1_000_000;
 
 /** `{field: value}`, `{field: {$op: value}}`, `$order`, `$limit`, `$offset`. */
 export type Filter = Readonly<Record<string, unknown>>;
 
-const OPERATORS = { $not: "ne", $gt: "gt", $gte: "gte", $lt: "lt", $lte: "lte", $like: "contains" } as const;
+const OPERATORS = { $not: "ne", $gt: "gt", $gte: "gte", $lt: "lt", $lte: "lte" } as const;
+const TEXT_PART = compileEntity({
+  name: "Part",
+  fields: [{ name: "part", type: "string", optional: true, unique: false }],
+  indexes: [],
+});
 
 function isOperator(name: string): name is keyof typeof OPERATORS {
   return Object.hasOwn(OPERATORS, name);
@@ -44,34 +51,54 @@ function parseIn(column: string, value: unknown, parsing: Parsing): Condition[] 
   return [{ column, op: "in", values: values.filter((item) => item !== undefined) }];
 }
 
+/** A literal part of a text; `%` and `_` are themselves. */
+function parseLike(column: string, value: unknown, parsing: Parsing): Condition[] {
+  const path = `${column}.$like`;
+  if (typeOf(parsing.entity, column) !== "text") {
+    parsing.problems.push({ path, message: "Only a text field has parts" });
+    return [];
+  }
+  // A datetime and an id are text too, and a part of one is neither.
+  const part = TEXT_PART.parseFilterValue("part", value);
+  if (part.ok && part.value !== null) return [{ column, op: "contains", value: part.value }];
+  parsing.problems.push({ path, message: part.ok ? "Expected a string" : part.problem.message });
+  return [];
+}
+
 function parseOperator(column: string, name: string, value: unknown, parsing: Parsing): Condition[] {
   const path = `${column}.${name}`;
   if (name === "$in") return parseIn(column, value, parsing);
+  if (name === "$like") return parseLike(column, value, parsing);
   if (!isOperator(name)) {
     parsing.problems.push({ path, message: "Unknown operator" });
     return [];
   }
-  if (name === "$like") {
-    if (typeof value === "string") return [{ column, op: "contains", value }];
-    parsing.problems.push({ path, message: "Expected a text" });
+  if (name !== "$not" && typeOf(parsing.entity, column) === "json") {
+    parsing.problems.push({ path, message: "JSON values have no order" });
     return [];
   }
   const operand = readValue(column, path, value, parsing);
   return operand === undefined ? [] : [{ column, op: OPERATORS[name], value: operand }];
 }
 
-function isColumn(entity: EntityModel, name: string): boolean {
-  return name === "id" || entity.table.columns.some((column) => column.name === name);
+/** Undefined for a column that the entity does not have. */
+function typeOf(entity: EntityModel, name: string): ColumnType | undefined {
+  return name === "id" ? "text" : entity.table.columns.find((column) => column.name === name)?.type;
 }
 
 function parseCondition(column: string, value: unknown, parsing: Parsing): Condition[] {
-  if (!isColumn(parsing.entity, column)) {
+  if (typeOf(parsing.entity, column) === undefined) {
     parsing.problems.push({ path: column, message: `${parsing.entity.def.name} has no such field` });
     return [];
   }
-  if (isObject(value)) {
-    return Object.entries(value).flatMap(([name, operand]) => parseOperator(column, name, operand, parsing));
-  }
+  if (!isObject(value)) return parseEquality(column, value, parsing);
+  const operators = Object.entries(value);
+  // No operator is no condition, and would match every row.
+  if (operators.length === 0) parsing.problems.push({ path: column, message: "Expected an operator, such as $gt" });
+  return operators.flatMap(([name, operand]) => parseOperator(column, name, operand, parsing));
+}
+
+function parseEquality(column: string, value: unknown, parsing: Parsing): Condition[] {
   const operand = readValue(column, column, value, parsing);
   return operand === undefined ? [] : [{ column, op: "eq", value: operand }];
 }
@@ -87,9 +114,11 @@ function parseOrder(value: unknown, parsing: Parsing): Query["order"] {
   if (value === undefined) return undefined;
   const entries = isObject(value) ? Object.entries(value) : [];
   const [column, direction] = entries[0] ?? [];
-  const valid = entries.length === 1 && column !== undefined && isColumn(parsing.entity, column);
+  const type = column === undefined || entries.length !== 1 ? undefined : typeOf(parsing.entity, column);
+  // No two databases order JSON alike.
+  const valid = column !== undefined && type !== undefined && type !== "json";
   if (valid && (direction === "asc" || direction === "desc")) return { column, descending: direction === "desc" };
-  parsing.problems.push({ path: "$order", message: 'Expected one field with "asc" or "desc"' });
+  parsing.problems.push({ path: "$order", message: 'Expected one field, not of JSON, with "asc" or "desc"' });
   return undefined;
 }
 
@@ -101,16 +130,44 @@ export interface ParsedFilter {
   readonly offset: number;
 }
 
+function finish<T>(parsed: T, { problems }: Parsing): T {
+  if (problems.length > 0) throw dataError("INVALID_QUERY", { details: problems });
+  return parsed;
+}
+
+function startParsing(entity: EntityModel, filter: Filter): Parsing {
+  // Application code is not always compiled.
+  if (!isObject(filter)) throw dataError("INVALID_QUERY", { details: [{ path: "", message: "Expected an object" }] });
+  return { entity, problems: [] };
+}
+
 /** @throws INVALID_QUERY with every problem. */
 export function parseFilter(entity: EntityModel, filter: Filter): ParsedFilter {
-  const parsing: Parsing = { entity, problems: [] };
+  const parsing = startParsing(entity, filter);
   const { $order, $limit, $offset, ...fields } = filter;
   const parsed = {
     where: Object.entries(fields).flatMap(([column, value]) => parseCondition(column, value, parsing)),
     order: parseOrder($order, parsing),
     limit: parseCount("$limit", $limit, MAX_ROWS, parsing),
-    offset: parseCount("$offset", $offset, 1_000_000, parsing) ?? 0,
+    offset: parseCount("$offset", $offset, MAX_OFFSET, parsing) ?? 0,
   };
-  if (parsing.problems.length > 0) throw dataError("INVALID_QUERY", { details: parsing.problems });
-  return parsed;
+  return finish(parsed, parsing);
+}
+
+/** A filter whose rows are given out by page. @throws INVALID_QUERY with every problem, `$limit` and `$offset` among them. */
+export function parsePagedFilter(entity: EntityModel, filter: Filter): Pick<ParsedFilter, "where" | "order"> {
+  const parsing = startParsing(entity, filter);
+  const { $order, ...fields } = filter;
+  const parsed = {
+    where: Object.entries(fields).flatMap(([column, value]) => parseCondition(column, value, parsing)),
+    order: parseOrder($order, parsing),
+  };
+  return finish(parsed, parsing);
+}
+
+/** The first row whose field has this value, whatever the value looks like. @throws INVALID_QUERY */
+export function parseLookup(entity: EntityModel, field: string, value: unknown): ParsedFilter {
+  const parsing: Parsing = { entity, problems: [] };
+  const where = parseEquality(field, value, parsing);
+  return finish({ where, order: undefined, limit: 1, offset: 0 }, parsing);
 }

@@ -4,9 +4,9 @@
 export interface DialInit {
   /** In upper case. */
   readonly method: string;
-  /** Names in lower case. `host` is the dialer's to set, from the URL. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array | ReadableStream<Uint8Array>;
+  /** Names in lower case. The object is the call's own: the dialer sets `host` in it, from the URL. */
+  readonly headers: Record<string, string>;
+  readonly body: string | Uint8Array | ReadableStream<Uint8Array> | undefined;
   /** Ends the call in whatever state it is, the reading of the body included. */
   readonly signal: AbortSignal;
   /** Whether the body is to be decompressed. Without it `content-encoding` and the bytes stay as they came. */

@@ -80,15 +80,20 @@ const DEFAULT_HEADERS: Readonly<Record<string, string>> = {
 interface Flight {
   readonly request: OutboundRequest;
   readonly limits: Required<OutboundLimits>;
+  readonly clock: Clock;
+  readonly startedMs: number;
   readonly controller: AbortController;
-  readonly elapsedMs: () => number;
   reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
 }
 
 type Dial = ReturnType<typeof createPinnedDial>;
 
+function elapsedMs({ clock, startedMs }: Flight): number {
+  return clock.monotonic() - startedMs;
+}
+
 function failed(flight: Flight, { code, message }: NetFailure): OutboundOutcome {
-  return { kind: "failed", code, message, durationMs: flight.elapsedMs() };
+  return { kind: "failed", code, message, durationMs: elapsedMs(flight) };
 }
 
 function whyUnusable({ status }: Response, { controller }: Flight): NetFailureCode | undefined {
@@ -108,15 +113,14 @@ async function readResponse(response: Response, flight: Flight): Promise<Outboun
     flight.reader = reader;
   });
   const { status, headers } = response;
-  return { kind: "response", status, headers, body, truncated, durationMs: flight.elapsedMs() };
+  return { kind: "response", status, headers, body, truncated, durationMs: elapsedMs(flight) };
 }
 
 function planCall({ request, controller }: Flight, inFlight: number): DialInit | undefined {
   const headers = planHeaders(request.headers, DEFAULT_HEADERS);
   const method = request.method.toUpperCase();
   if (!headers || !isSendableMethod(method)) return undefined;
-  const call = { method, headers, signal: controller.signal, decompress: false, inFlight };
-  return request.body === undefined ? call : { ...call, body: request.body };
+  return { method, headers, body: request.body, signal: controller.signal, decompress: false, inFlight };
 }
 
 async function fly(flight: Flight, dial: Dial, inFlight: number): Promise<OutboundOutcome> {
@@ -147,7 +151,7 @@ function withDeadline(flight: Flight, clock: Clock, work: () => Promise<Outbound
       flight.reader?.cancel().catch(() => undefined);
     };
     const onAbort = (): void => abandon("NET_ABORTED");
-    const cancelTimer = clock.setTimer(flight.limits.timeoutMs, () => abandon("NET_TIMEOUT"));
+    const cancelTimer = flight.clock.setTimer(flight.limits.timeoutMs, () => abandon("NET_TIMEOUT"));
     if (signal?.aborted === true) return onAbort();
     signal?.addEventListener("abort", onAbort, { once: true });
     void work().then(settle);
@@ -156,20 +160,22 @@ function withDeadline(flight: Flight, clock: Clock, work: () => Promise<Outbound
 
 /** Creates the client. It holds the lookups of a few seconds and nothing about a request that has ended. */
 export function createGuardedClient(options: GuardedClientOptions): GuardedClient {
-  const { clock, limits: { timeoutMs = 15_000, maxResponseBytes = 16_384 } = {} } = options;
+  const { clock } = options;
+  const defaults = { timeoutMs: 15_000, maxResponseBytes: 16_384, ...options.limits };
   const dial = createPinnedDial(options);
   let inFlight = 0;
 
   const begin = (request: OutboundRequest): Flight => {
-    const startedMs = clock.monotonic();
+    const limits = {
+      timeoutMs: request.timeoutMs ?? defaults.timeoutMs,
+      maxResponseBytes: request.maxResponseBytes ?? defaults.maxResponseBytes,
+    };
     return {
       request,
-      limits: {
-        timeoutMs: request.timeoutMs ?? timeoutMs,
-        maxResponseBytes: request.maxResponseBytes ?? maxResponseBytes,
-      },
+      limits,
+      clock,
+      startedMs: clock.monotonic(),
       controller: new AbortController(),
-      elapsedMs: () => clock.monotonic() - startedMs,
       reader: undefined,
     };
   };
@@ -179,7 +185,7 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
       const flight = begin(request);
       inFlight++;
       try {
-        return await withDeadline(flight, clock, () => fly(flight, dial, inFlight));
+        return await withDeadline(flight, () => fly(flight, dial, inFlight));
       } finally {
         inFlight--;
       }

@@ -1,6 +1,7 @@
 // A `fetch` for code that must not reach private networks: same arguments and same streams, but every hop is judged and
 // goes to the address that was judged, and a refused one rejects with `code` "NET_BLOCKED".
 import type { PylonError } from "../core/errors.ts";
+import type { DialInit } from "./dialer.ts";
 import { netError } from "./net-errors.ts";
 import { planHeaders } from "./outbound-headers.ts";
 import { createPinnedDial, type Dialed, type PinnedDialOptions } from "./pinned-dial.ts";
@@ -97,8 +98,8 @@ export function createGuardedFetch(options: PinnedDialOptions): GuardedFetch {
     { url, method, headers, body }: Hop,
     signal: AbortSignal,
   ): Promise<Dialed & { kind: "opened" }> => {
-    const call = { method, headers, signal, decompress: true, inFlight };
-    const dialed = await orAborted(dial(url, body === undefined ? call : { ...call, body }), signal);
+    const call: DialInit = { method, headers: { ...headers }, body, signal, decompress: true, inFlight };
+    const dialed = await orAborted(dial(url, call), signal);
     if (dialed.kind === "opened") return dialed;
     signal.throwIfAborted();
     throw toError(dialed);

@@ -56,8 +56,10 @@ function createTargetFinder({
     const { addresses, expiresAtMs } = lookup(verdict.host);
     const answer = await addresses.catch(() => []);
     if (answer.length === 0) return failed(netFailure("NET_DNS"));
+    // All of them are judged, the first few are tried.
     const judged = guard.judgeAddresses(verdict.host, verdict.port, answer);
-    return judged.kind === "blocked" ? judged : { kind: "target", url, addresses: judged.addresses, expiresAtMs };
+    if (judged.kind === "blocked") return judged;
+    return { kind: "target", url, addresses: judged.addresses.slice(0, MAX_ADDRESSES), expiresAtMs };
   };
 }
 
@@ -90,7 +92,7 @@ export function createPinnedDial(options: PinnedDialOptions): (url: string, init
 
   const connect = async ({ url, addresses }: Target, init: DialInit): Promise<Dialed> => {
     let failure = netFailure("NET_DNS");
-    for (const address of addresses.slice(0, MAX_ADDRESSES)) {
+    for (const address of addresses) {
       // A lookup cannot be called off, so the caller may have left while it ran.
       if (init.signal.aborted) return failed(netFailure("NET_ABORTED"));
       try {
@@ -103,9 +105,11 @@ export function createPinnedDial(options: PinnedDialOptions): (url: string, init
     return failed(failure);
   };
 
-  return async (url, init) => {
+  const open = (found: Target | Refusal, init: DialInit): Promise<Dialed> =>
+    found.kind === "target" ? connect(found, init) : Promise.resolve(found);
+
+  return (url, init) => {
     const found = findTarget(url);
-    const target = found instanceof Promise ? await found : found;
-    return target.kind === "target" ? connect(target, init) : target;
+    return found instanceof Promise ? found.then((target) => open(target, init)) : open(found, init);
   };
 }

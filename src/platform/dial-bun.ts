@@ -36,9 +36,10 @@ function planPin(url: URL, address: string, ca: string | undefined): Pin {
 }
 
 function fetchPinned({ url, host, tls }: Pin, init: DialInit): Promise<Response> {
+  init.headers["host"] = host;
   const options: BunFetchRequestInit = {
     method: init.method,
-    headers: { ...init.headers, host },
+    headers: init.headers,
     signal: init.signal,
     redirect: "manual",
     decompress: init.decompress,

@@ -31,7 +31,8 @@ function unwrap(value: unknown): unknown {
 
 function callOutside(fn: () => unknown, self: unknown, args: readonly unknown[]): unknown {
   const escape = entered.getStore() ?? outside;
-  return escape(() => Reflect.apply(fn, unwrap(self), args.map(unwrapArgument)));
+  const unwrapped = args.map(unwrapArgument);
+  return escape(() => Reflect.apply(fn, unwrap(self), unwrapped));
 }
 
 /** The proxy stands before an empty object, because a proxy before a frozen one may not answer other values than it holds. */
@@ -95,6 +96,7 @@ function isPromise(value: unknown): value is Promise<unknown> {
 
 export function createGraphBorder(graph: Bun.ModuleGraph): GraphBorder {
   const running = new Map<Promise<unknown>, (reason: Error) => void>();
+  let disposedFor: Error | undefined;
   /** A promise of a disposed graph never settles: it is raced against one of ours. */
   const track = (work: Promise<unknown>): Promise<unknown> => {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
@@ -108,6 +110,7 @@ export function createGraphBorder(graph: Bun.ModuleGraph): GraphBorder {
   };
   return {
     run<T>(fn: () => T): T {
+      if (disposedFor) throw disposedFor;
       const escape: Escape = AsyncLocalStorage.snapshot();
       const result = entered.run(escape, () => graph.run(fn));
       return isPromise(result) ? (track(result) as T) : result;
@@ -116,6 +119,7 @@ export function createGraphBorder(graph: Bun.ModuleGraph): GraphBorder {
       while (running.size > 0) await Promise.allSettled(running.keys());
     },
     dispose(reason) {
+      disposedFor ??= reason;
       for (const reject of running.values()) reject(reason);
       graph.dispose();
     },

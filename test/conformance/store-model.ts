@@ -22,7 +22,7 @@ interface Transaction {
 }
 
 const transaction: fc.Arbitrary<Transaction> = fc.record({
-  steps: fc.array(step, { maxLength: 8 }),
+  steps: fc.array(step, { maxLength: 8, size: "max" }),
   ending: fc.constantFrom("commit" as const, "commit" as const, "throw" as const),
   exclusive: fc.constantFrom(false, false, false, true),
 });
@@ -103,7 +103,7 @@ export interface StoreModelOptions {
 export function describeStoreModel(name: string, open: OpenStore, options: StoreModelOptions): void {
   const check = (turn: fc.Arbitrary<readonly Transaction[]>): Promise<void> =>
     fc.assert(
-      fc.asyncProperty(filling, fc.array(turn, { minLength: 1, maxLength: 20 }), async (steps, turns) => {
+      fc.asyncProperty(filling, fc.array(turn, { minLength: 1, maxLength: 20, size: "max" }), async (steps, turns) => {
         const opened = await open();
         try {
           await runCourse(opened.store, [[{ steps, ending: "commit", exclusive: false }], ...turns]);

@@ -1,3 +1,5 @@
+// Delays stay in their bounds, and no header makes a wait of less than nothing or more than a day.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 

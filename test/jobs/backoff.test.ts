@@ -1,3 +1,5 @@
+// Delays by example, and every form of Retry-After that is read or refused.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 

@@ -1,3 +1,5 @@
+// The engine from the outside: when jobs run, how they are retried, ordered and shared out, and what settling commits.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 

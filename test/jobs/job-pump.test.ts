@@ -1,3 +1,5 @@
+// When a batch runs, and who is blamed when one does not commit.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 

@@ -1,3 +1,5 @@
+// One run's life in the runner, and how kinds and lanes find their handler.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 

@@ -1,3 +1,5 @@
+// Which lanes are offered, when, and how much of them; time is an argument.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 

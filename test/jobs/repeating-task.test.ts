@@ -1,3 +1,5 @@
+// The engine's own timers: none is left behind, none runs twice, and a failure ends none.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 

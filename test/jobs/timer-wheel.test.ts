@@ -1,3 +1,5 @@
+// The wheel by example: exact times, callbacks that change it, clocks that go back.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
