@@ -61,15 +61,22 @@ export interface EmbeddedPylon {
   start(): Promise<void>;
   /** Ends background work and releases the store, unless it was handed in. */
   close(): Promise<void>;
-  /** Calls a function. @default auth anonymous */
+  /** Calls a function, as an anonymous caller unless `auth` says who it is. */
   call(name: string, args?: unknown, auth?: Partial<Identity>): Promise<Json>;
   readonly db: EmbeddedDb;
+}
+
+/** Who it is follows from what is said of them, unless it is said as well. */
+function toIdentity(auth: Partial<Identity>): Identity {
+  const kind = auth.isAdmin === true ? "admin" : typeof auth.userId === "string" ? "user" : "anonymous";
+  return { ...ANONYMOUS, kind, ...auth };
 }
 
 async function openStore(store: string | Store, platform: EmbeddedPlatform): Promise<Store> {
   if (typeof store !== "string") return store;
   if (store === "memory") return platform.openMemoryStore();
-  if (store.startsWith("sqlite:")) return platform.openSqliteStore(store.slice("sqlite:".length));
+  const path = store.startsWith("sqlite:") ? store.slice("sqlite:".length) : "";
+  if (path !== "") return platform.openSqliteStore(path);
   throw coreError("CONFIG_INVALID", {
     message: 'The store is not "memory", "sqlite:PATH" or an opened store',
     hint: 'Use store: "sqlite:data/app.db"',
@@ -124,7 +131,7 @@ export function createPylon(options: PylonOptions): EmbeddedPylon {
       const pylon = await ready.catch(() => undefined);
       await pylon?.close({ closeStore: typeof options.store === "string" });
     },
-    call: async (name, args = {}, auth = {}) => (await ready).call(name, args, { ...ANONYMOUS, ...auth }),
+    call: async (name, args = {}, auth = {}) => (await ready).call(name, args, toIdentity(auth)),
     db: embeddedDb(ready),
   };
 }

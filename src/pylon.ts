@@ -3,7 +3,7 @@
 
 import { AUTH_TABLES } from "./auth/auth-tables.ts";
 import { createAuth, type Auth } from "./auth/create-auth.ts";
-import { parseJwtConfig } from "./auth/jwt-config.ts";
+import { parseJwtConfig, type JwtConfig } from "./auth/jwt-config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Env } from "./core/env.ts";
 import { ANONYMOUS, type Identity } from "./core/identity.ts";
@@ -30,7 +30,7 @@ import { appMemberships, appUsers } from "./instance/app-users.ts";
 import { jobGauges } from "./instance/job-gauges.ts";
 import { createOutbound, type Mode } from "./instance/outbound.ts";
 import { readSettings, type Settings } from "./instance/settings.ts";
-import { createUpkeep } from "./instance/upkeep.ts";
+import { createUpkeep, type Sweep } from "./instance/upkeep.ts";
 import { createJobEngine, type JobEngine } from "./jobs/job-engine.ts";
 import { checkManifest, manifestInvalid, parseManifest, type Manifest } from "./manifest/manifest.ts";
 import type { Dialer } from "./net/dialer.ts";
@@ -82,7 +82,7 @@ export interface Pylon {
   fetch(request: Request, peer?: string | null): Promise<Response>;
   /** Calls a function. @default actor anonymous */
   call(name: string, args: unknown, actor?: Identity): Promise<Json>;
-  /** Begins background work: deliveries, scheduled functions, upkeep. */
+  /** Begins background work: deliveries, scheduled functions, upkeep. @throws DRAINING after `close` */
   start(): void;
   /** Refuses new requests, finishes what runs for at most `drainMs`, and closes everything. Safe to repeat. */
   close(options?: CloseOptions): Promise<void>;
@@ -128,6 +128,12 @@ export async function prepareStore(store: Store, blueprint: Blueprint): Promise<
   await applyMigration(store, plan, { allowDestructive: false });
 }
 
+/** What the environment says, all of it read before anything is touched. */
+interface Configuration {
+  readonly settings: Settings;
+  readonly jwt: JwtConfig | null;
+}
+
 interface Core {
   readonly options: AssemblyOptions;
   readonly settings: Settings;
@@ -140,20 +146,13 @@ interface Core {
   readonly jobs: JobEngine;
 }
 
-async function buildCore(options: AssemblyOptions, blueprint: Blueprint, settings: Settings): Promise<Core> {
+/** Everything that is made from plugins that are set up. */
+function buildCore(
+  options: AssemblyOptions,
+  { settings, jwt }: Configuration,
+  { blueprint, parts, ulid, data }: Pick<Core, "blueprint" | "parts" | "ulid" | "data">,
+): Core {
   const { store, clock, env, log, platform, mode } = options;
-  const ulid = createUlidSource();
-  const { guard } = createOutbound(blueprint.chosen, mode);
-  const http = createGuardedClient({ guard, dialer: platform.dialer, clock });
-  let data: Data | undefined;
-  const dataOf = (): Data => {
-    if (!data) throw new TypeError("A plugin used data while it was set up");
-    return data;
-  };
-  const host: PluginHost = { env, clock, ulid, log, store, reader: store.reader, http, data: dataOf };
-  const parts = await setUpPlugins(blueprint.chosen, host);
-  const { model } = blueprint;
-  data = createData({ store, model, clock, ulid, hooks: parts.flatMap(({ hooks }) => hooks ?? []) });
   const functions = createFunctions({
     data,
     definitions: options.functions,
@@ -167,13 +166,13 @@ async function buildCore(options: AssemblyOptions, blueprint: Blueprint, setting
       log.error("function.failed", { name, kind, requestId, message, stack });
     },
   });
-  const users = appUsers(model, dataOf);
-  const members = appMemberships(model, dataOf);
+  const users = appUsers(blueprint.model, () => data);
+  const members = appMemberships(blueprint.model, () => data);
   const auth = createAuth({
     store,
     clock,
     adminToken: settings.adminToken,
-    jwt: parseJwtConfig(env),
+    jwt,
     mailer: null,
     showCodes: mode === "dev",
     ...(users ? { users } : {}),
@@ -190,7 +189,44 @@ async function buildCore(options: AssemblyOptions, blueprint: Blueprint, setting
   return { options, settings, blueprint, ulid, parts, data, functions, auth, jobs };
 }
 
-function buildServer(core: Core): { readonly server: HttpServer; sweep(limit: number): Promise<number> } {
+interface Assembly extends Server {
+  readonly core: Core;
+}
+
+/** Sets the plugins up and builds on them; when that fails they are closed again. */
+async function openCore(
+  options: AssemblyOptions,
+  blueprint: Blueprint,
+  configuration: Configuration,
+): Promise<Assembly> {
+  const { store, clock, env, log, platform, mode } = options;
+  const ulid = createUlidSource();
+  const { guard } = createOutbound(blueprint.chosen, mode);
+  const http = createGuardedClient({ guard, dialer: platform.dialer, clock });
+  let data: Data | undefined;
+  const dataOf = (): Data => {
+    if (!data) throw new TypeError("A plugin used data while it was set up");
+    return data;
+  };
+  const host: PluginHost = { env, clock, ulid, log, store, reader: store.reader, http, data: dataOf };
+  const parts = await setUpPlugins(blueprint.chosen, host);
+  try {
+    const { model } = blueprint;
+    data = createData({ store, model, clock, ulid, hooks: parts.flatMap(({ hooks }) => hooks ?? []), log });
+    const core = buildCore(options, configuration, { blueprint, parts, ulid, data });
+    return { core, ...buildServer(core) };
+  } catch (error) {
+    await closePlugins(parts);
+    throw error;
+  }
+}
+
+interface Server {
+  readonly server: HttpServer;
+  readonly sweep: Sweep;
+}
+
+function buildServer(core: Core): Server {
   const { options, settings, blueprint, data, functions, auth, jobs, parts } = core;
   const { store, clock, log, version } = options;
   const idempotency = createIdempotency(store, clock);
@@ -235,6 +271,17 @@ function buildServer(core: Core): { readonly server: HttpServer; sweep(limit: nu
   return { server, sweep: (limit) => idempotency.sweep(limit) };
 }
 
+/** How often a closing instance looks whether its requests are answered. */
+const ANSWERED_POLL_MS = 20;
+
+/** Resolves when no request is under way, at the latest after `drainMs`. */
+async function untilAnswered(server: HttpServer, clock: Clock, drainMs: number): Promise<void> {
+  const endsMs = clock.monotonic() + drainMs;
+  while (server.inFlight > 0 && clock.monotonic() < endsMs) {
+    await new Promise<void>((resolve) => clock.setTimer(ANSWERED_POLL_MS, resolve));
+  }
+}
+
 /**
  * Puts an instance together and brings its database up to date. Nothing runs in the background before `start`.
  *
@@ -242,17 +289,16 @@ function buildServer(core: Core): { readonly server: HttpServer; sweep(limit: nu
  */
 export async function assemblePylon(options: AssemblyOptions): Promise<Pylon> {
   const settings = readSettings(options.env, options.mode);
+  const configuration = { settings, jwt: parseJwtConfig(options.env) };
   const blueprint = readBlueprint(options.manifest, options.plugins, options.env);
   await prepareStore(options.store, blueprint);
-  const core = await buildCore(options, blueprint, settings);
-  const { server, sweep } = buildServer(core);
+  const { core, server, sweep } = await openCore(options, blueprint, configuration);
   const { store, clock, log } = options;
   const upkeep = createUpkeep([sweep, (limit) => core.auth.cleanExpired(clock.now(), limit)], clock, log);
   let closing: Promise<void> | undefined;
   const close = async ({ drainMs = settings.drainMs, closeStore = true }: CloseOptions): Promise<void> => {
     server.drain();
-    upkeep.stop();
-    await core.jobs.stop({ drainMs });
+    await Promise.all([upkeep.stop(), core.jobs.stop({ drainMs }), untilAnswered(server, clock, drainMs)]);
     await closePlugins(core.parts);
     if (closeStore) await store.close();
   };
@@ -266,6 +312,7 @@ export async function assemblePylon(options: AssemblyOptions): Promise<Pylon> {
     fetch: (request, peer) => server.fetch(request, peer),
     call: (name, args, actor = ANONYMOUS) => core.functions.call(name, args, { actor, requestId: null }),
     start() {
+      if (closing) throw httpError("DRAINING");
       if (settings.runJobs) core.jobs.start();
       upkeep.start();
     },

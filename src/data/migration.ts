@@ -1,26 +1,14 @@
 // Brings the database to the entities that the application declares. What a migration would destroy is counted and named
 // before anything happens, and everything that it does happens in one transaction.
 
-import { defineErrors, type ErrorFactory } from "../core/errors.ts";
 import type { EntityDef } from "../manifest/manifest.ts";
 import { parseStoredEntities } from "../manifest/manifest.ts";
 import { normalizeDatetime } from "../manifest/datetime-text.ts";
 import { planSchema, type PlannedChange, type PlannedCheck } from "../manifest/schema-diff.ts";
 import { toTableSpec } from "../manifest/tables.ts";
-import type { Condition, Reader, Store, TableSpec, Tx, Value } from "../store/store.ts";
-
-export const migrationError: ErrorFactory<"MIGRATION_DESTRUCTIVE" | "MIGRATION_BLOCKED"> = defineErrors({
-  MIGRATION_DESTRUCTIVE: {
-    status: 500,
-    message: "A pending migration would destroy data",
-    hint: "See it with `pylon migrate --plan`, apply it with `pylon migrate --allow-destructive`",
-  },
-  MIGRATION_BLOCKED: {
-    status: 500,
-    message: "The rows in the database do not fit the new schema",
-    hint: "Mend the rows with the old version of the application, or make the field optional",
-  },
-});
+import type { Condition, Reader, SchemaStep, Store, TableSpec, Tx, Value } from "../store/store.ts";
+import { createCursorSecret, CURSOR_SECRET_KEY } from "./cursor.ts";
+import { migrationError } from "./migration-errors.ts";
 
 /** One change, with what it costs. */
 export interface MigrationStep {
@@ -69,7 +57,7 @@ async function countRepeats(reader: Reader, table: string, fields: readonly stri
   for await (const row of scan(reader, table)) {
     const values = fields.map((field) => row[field] ?? null);
     if (values.includes(null)) continue;
-    const key = JSON.stringify(values);
+    const key = JSON.stringify(values.map((value) => (typeof value === "bigint" ? `${value}n` : value)));
     if (seen.has(key)) repeats += 1;
     seen.add(key);
   }
@@ -156,19 +144,40 @@ export async function applyMigration(
 ): Promise<void> {
   const blocked = plan.steps.filter((step) => step.blocked);
   if (blocked.length > 0) throw refuse("MIGRATION_BLOCKED", blocked);
-  const destructive = plan.steps.filter((step) => step.destructive);
+  // What holds no value has none to lose.
+  const destructive = plan.steps.filter((step) => step.destructive && step.rows > 0);
   if (destructive.length > 0 && !options.allowDestructive) throw refuse("MIGRATION_DESTRUCTIVE", destructive);
-  store.describe(plan.entities.map(toTableSpec));
-  if (plan.changes.length === 0) return;
   const steps = plan.changes.flatMap((change) => (change.kind === "step" ? [change.step] : []));
-  await store.changeSchema(steps, (tx: Tx) => tx.writeMeta(SCHEMA_KEY, JSON.stringify(plan.entities)));
+  const wanted = JSON.stringify(plan.entities);
+  const remember = (tx: Tx): Promise<void> => tx.writeMeta(SCHEMA_KEY, wanted);
+  // What needs no step is remembered too: a field that became optional has to be checked when it is required again.
+  if (steps.length > 0) await store.changeSchema(steps, remember);
+  else if ((await store.reader.readMeta(SCHEMA_KEY)) !== wanted) await store.write(remember);
+  store.describe(plan.entities.map(toTableSpec));
 }
 
-/** Describes tables that are not entities, and creates those that the store does not have yet. */
+/** In this order each step is possible whatever of the table there is; a step that was done before is nothing. */
+function systemSteps(table: TableSpec): SchemaStep[] {
+  return [
+    { kind: "create-table", table: { ...table, indexes: [] } },
+    ...table.columns.map((column) => ({ kind: "add-column", table: table.name, column }) as const),
+    ...table.indexes.map((index) => ({ kind: "create-index", table: table.name, index }) as const),
+  ];
+}
+
+/**
+ * Describes tables that are not entities, and creates those that the store does not have yet. A table that was made by an
+ * earlier version gets the columns and indexes that it lacks.
+ */
 export async function createSystemTables(store: Store, tables: readonly TableSpec[]): Promise<void> {
-  store.describe(tables);
   const wanted = JSON.stringify(tables);
-  if ((await store.reader.readMeta(SYSTEM_KEY)) === wanted) return;
-  const steps = tables.map((table) => ({ kind: "create-table", table }) as const);
-  await store.changeSchema(steps, (tx) => tx.writeMeta(SYSTEM_KEY, wanted));
+  if ((await store.reader.readMeta(SYSTEM_KEY)) !== wanted) {
+    await store.changeSchema(tables.flatMap(systemSteps), async (tx) => {
+      await tx.writeMeta(SYSTEM_KEY, wanted);
+      if ((await tx.readMeta(CURSOR_SECRET_KEY)) === undefined) {
+        await tx.writeMeta(CURSOR_SECRET_KEY, createCursorSecret());
+      }
+    });
+  }
+  store.describe(tables);
 }

@@ -10,7 +10,7 @@ export interface FunctionAuth {
   readonly roles: readonly string[];
   readonly tenantId: string | null;
   readonly isAdmin: boolean;
-  hasRole(role: string): boolean;
+  readonly hasRole: (role: string) => boolean;
 }
 
 export interface PaginateOptions {
@@ -77,7 +77,7 @@ interface BaseContext {
    * Makes an error that the caller sees as 400 with this code and message: `throw ctx.error("SOLD_OUT", "…")`. Nothing
    * happens unless it is thrown.
    */
-  error(code: string, message: string): PylonError;
+  readonly error: (code: string, message: string) => PylonError;
 }
 
 export interface QueryContext extends BaseContext {
@@ -93,8 +93,8 @@ export interface ActionContext extends BaseContext {
   /** Each call commits by itself. */
   readonly db: DbWriter;
   readonly scheduler: Scheduler;
-  runQuery<R = Loose>(name: string, args?: Readonly<Record<string, unknown>>): Promise<R>;
-  runMutation<R = Loose>(name: string, args?: Readonly<Record<string, unknown>>): Promise<R>;
+  readonly runQuery: <R = Loose>(name: string, args?: Readonly<Record<string, unknown>>) => Promise<R>;
+  readonly runMutation: <R = Loose>(name: string, args?: Readonly<Record<string, unknown>>) => Promise<R>;
   /** Only when called through `/api/webhooks/<name>`. */
   readonly request?: WebhookRequest;
 }

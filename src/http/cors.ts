@@ -18,10 +18,12 @@ export type Cors = (origin: string | null) => Readonly<Record<string, string>>;
 export function createCors(options: CorsOptions): Cors {
   const any = options.origins.includes("*");
   const allowed = new Set(options.origins);
+  // Also without an Origin: a cache must not hand that answer to a page that has one.
+  const otherwise: Readonly<Record<string, string>> = any || allowed.size === 0 ? {} : { vary: "Origin" };
   return (origin) => {
-    if (origin === null) return {};
+    if (origin === null) return otherwise;
     if (any) return { "access-control-allow-origin": "*", "access-control-expose-headers": EXPOSED };
-    if (!allowed.has(origin)) return { vary: "Origin" };
+    if (!allowed.has(origin)) return otherwise;
     return {
       "access-control-allow-origin": origin,
       "access-control-allow-credentials": "true",
@@ -29,6 +31,11 @@ export function createCors(options: CorsOptions): Cors {
       vary: "Origin",
     };
   };
+}
+
+/** Whether a browser asks for permission (Fetch standard, CORS-preflight request); other OPTIONS requests are just that. */
+export function isPreflight({ method, headers }: Request): boolean {
+  return method === "OPTIONS" && headers.has("origin") && headers.has("access-control-request-method");
 }
 
 /** The answer to a preflight. */

@@ -1,9 +1,10 @@
 // Entities over HTTP: create, list, read, change, delete, and several of these in one transaction.
 
 import { z } from "zod";
-import { coreError } from "../core/errors.ts";
+import { coreError, type Problem, PylonError } from "../core/errors.ts";
 import type { Data, DataWriter } from "../data/data.ts";
 import { dataError } from "../data/data-errors.ts";
+import type { PageQuery } from "../data/data-reader.ts";
 import type { EntityModel } from "../data/model.ts";
 import type { Scope } from "../data/scope.ts";
 import { defineRoute, type Route, type RouteAnswer, type RouteRequest } from "../plugin/route.ts";
@@ -12,6 +13,7 @@ import type { Condition, Order, Row } from "../store/store.ts";
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 200;
 const MAX_OPERATIONS = 1_000;
+const MAX_PROBLEMS = 100;
 
 const anyObject = z.unknown();
 
@@ -48,33 +50,35 @@ async function writeOne(
   return data.write(scopeOf(request), inTransaction, { exclusive: true });
 }
 
-function parseOrder(model: EntityModel, text: string | undefined): Order | undefined {
+function parseOrder(model: EntityModel, text: string | undefined, problems: Problem[]): Order | undefined {
   if (text === undefined || text === "id") return undefined;
   const descending = text.startsWith("-");
   const column = descending ? text.slice(1) : text;
   const known = column === "id" || model.table.columns.some(({ name, type }) => name === column && type !== "json");
-  if (!known)
-    throw dataError("INVALID_QUERY", { details: [{ path: "order", message: `Cannot order by "${column}"` }] });
-  return { column, descending };
+  if (known) return { column, descending };
+  problems.push({ path: "order", message: "Expected a field that can be ordered, or - and a field" });
+  return undefined;
 }
 
-function parseLimit(text: string | undefined): number {
+function parseLimit(text: string | undefined, problems: Problem[]): number {
   if (text === undefined) return DEFAULT_LIMIT;
   const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
   if (limit >= 1 && limit <= MAX_LIMIT) return limit;
-  throw dataError("INVALID_QUERY", { details: [{ path: "limit", message: `Expected 1 to ${MAX_LIMIT}` }] });
+  problems.push({ path: "limit", message: `Expected 1 to ${MAX_LIMIT}` });
+  return DEFAULT_LIMIT;
 }
 
-function parseConditions(model: EntityModel, fields: Readonly<Record<string, string>>): Condition[] {
-  const problems: { path: string; message: string }[] = [];
-  const conditions = Object.entries(fields).flatMap(([column, text]): Condition[] => {
+function parseConditions(
+  model: EntityModel,
+  fields: Readonly<Record<string, string>>,
+  problems: Problem[],
+): Condition[] {
+  return Object.entries(fields).flatMap(([column, text]): Condition[] => {
     const result = model.codec.parseFilterText(column, text);
     if (result.ok) return [{ column, op: "eq", value: result.value }];
-    problems.push(result.problem);
+    if (problems.length < MAX_PROBLEMS) problems.push(result.problem);
     return [];
   });
-  if (problems.length > 0) throw dataError("INVALID_QUERY", { details: problems });
-  return conditions;
 }
 
 const listQuery = z.record(z.string(), z.string("Give each parameter once"));
@@ -83,12 +87,15 @@ async function listEntity(data: Data, request: RouteRequest<Record<string, strin
   const name = request.params.entity ?? "";
   const model = data.model.entity(name);
   const { limit, cursor, order, ...fields } = request.query;
-  const page = await data.read(scopeOf(request)).page(name, {
-    where: parseConditions(model, fields),
-    order: parseOrder(model, order),
+  const problems: Problem[] = [];
+  const query: PageQuery = {
+    where: parseConditions(model, fields, problems),
+    order: parseOrder(model, order, problems),
     cursor: cursor === undefined || cursor === "" ? null : cursor,
-    limit: parseLimit(limit),
-  });
+    limit: parseLimit(limit, problems),
+  };
+  if (problems.length > 0) throw dataError("INVALID_QUERY", { details: problems });
+  const page = await data.read(scopeOf(request)).page(name, query);
   const rows = page.rows.map((row) => model.codec.toJson(row));
   return { status: 200, json: { data: rows, next_cursor: page.nextCursor, has_more: page.nextCursor !== null } };
 }
@@ -112,10 +119,31 @@ async function runOperation(writer: DataWriter, step: Operation): Promise<{ op: 
   return { op: step.op, id: step.id };
 }
 
+/** An error says which operation it comes from: `3`, `3.data.total`. */
+async function namingStep<T>(index: number, result: Promise<T>): Promise<T> {
+  try {
+    return await result;
+  } catch (error) {
+    // What the store says about itself passes as it is: it may mean that the transaction is run again.
+    if (!(error instanceof PylonError) || error.status >= 500) throw error;
+    const { code, status, message, hint, details = [] } = error;
+    const at = (path: string): string => (path === "" ? `${index}` : `${index}.data.${path}`);
+    const problems = details.map((problem) => ({ ...problem, path: at(problem.path) }));
+    throw new PylonError(code, status, {
+      message,
+      ...(hint === undefined ? {} : { hint }),
+      details: problems.length > 0 ? problems : [{ path: `${index}`, message }],
+      cause: error,
+    });
+  }
+}
+
 async function runTransaction(data: Data, request: RouteRequest<unknown, Operation[]>): Promise<RouteAnswer> {
   const run = async (writer: DataWriter): Promise<RouteAnswer> => {
     const results: { op: string; id: string }[] = [];
-    for (const step of request.body) results.push(await runOperation(writer, step));
+    for (const [index, step] of request.body.entries()) {
+      results.push(await namingStep(index, runOperation(writer, step)));
+    }
     const answer = { status: 200, json: { committed: true, results } };
     await request.receipt?.commit(writer.tx, answer);
     return answer;

@@ -4,13 +4,23 @@
 import { coreError, messageOf, PylonError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { RouteAnswer } from "../plugin/route.ts";
+import { storeError } from "../store/store-errors.ts";
+
+const STORE_MESSAGES: ReadonlyMap<string, string> = new Map(
+  Object.entries(storeError.table).map(([code, { message }]) => [code, message]),
+);
+
+/** A store's own text is the database's and names tables, columns and files: it stays in the log. */
+function messageFor({ code, message }: PylonError): string {
+  return STORE_MESSAGES.get(code) ?? message;
+}
 
 /** `{"error":{"code","message","hint"?,"details"?}}` */
 export function errorBody(error: PylonError): { readonly error: Readonly<Record<string, unknown>> } {
   return {
     error: {
       code: error.code,
-      message: error.message,
+      message: messageFor(error),
       ...(error.hint === undefined ? {} : { hint: error.hint }),
       ...(error.details === undefined
         ? {}

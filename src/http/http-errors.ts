@@ -4,6 +4,7 @@ import { defineErrors, type ErrorFactory } from "../core/errors.ts";
 
 export const httpError: ErrorFactory<
   | "PAYLOAD_TOO_LARGE"
+  | "BODY_INCOMPLETE"
   | "DRAINING"
   | "ADMIN_ONLY"
   | "IDEMPOTENCY_MISMATCH"
@@ -11,6 +12,7 @@ export const httpError: ErrorFactory<
   | "UNSUPPORTED_MEDIA_TYPE"
 > = defineErrors({
   PAYLOAD_TOO_LARGE: { status: 413, message: "The body is too large", hint: "PYLON_MAX_BODY_BYTES sets the limit" },
+  BODY_INCOMPLETE: { status: 400, message: "The body did not arrive" },
   DRAINING: { status: 503, message: "This process is shutting down", hint: "Try again: another one answers" },
   ADMIN_ONLY: { status: 403, message: "Only an administrator may do this", hint: "Send the admin token" },
   IDEMPOTENCY_MISMATCH: { status: 422, message: "This Idempotency-Key was used for another request" },

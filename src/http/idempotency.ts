@@ -74,7 +74,8 @@ export function createIdempotency(store: Store, clock: Clock): Idempotency {
     };
     const found = await tx.get(TABLE, id);
     if (!found) {
-      await tx.insert(TABLE, row);
+      // Two replicas may both have found nothing; only one of them may commit its write.
+      if ((await tx.insert(TABLE, row)).kind === "conflict") throw RACE;
       return;
     }
     if (answerFrom(found, fingerprint)) throw RACE;
@@ -125,7 +126,8 @@ export function createIdempotency(store: Store, clock: Clock): Idempotency {
           const first = answerFrom(await store.reader.get(TABLE, id), fingerprint);
           if (first) return first;
         }
-        if (reserved && !committed) await store.write((tx) => tx.delete(TABLE, id));
+        // A store that fails here must not hide why the request did: the reservation ends by itself.
+        if (reserved && !committed) await store.write((tx) => tx.delete(TABLE, id)).catch(() => undefined);
         throw error;
       }
     },

@@ -23,6 +23,9 @@ export interface Metrics {
   render(): Promise<string>;
 }
 
+/** A method is any token that a stranger sends: others than these share one label. */
+const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+
 function escapeLabel(text: string): string {
   return text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 }
@@ -40,8 +43,17 @@ function renderHistogram(labels: string, histogram: Histogram): string[] {
   return lines;
 }
 
+/** A gauge that cannot be read has no samples: the others are wanted most when something is broken. */
+async function readGauge(gauge: Gauge): Promise<Readonly<Record<string, number>>> {
+  try {
+    return await gauge.read();
+  } catch {
+    return {};
+  }
+}
+
 async function renderGauge(gauge: Gauge): Promise<string[]> {
-  const samples = Object.entries(await gauge.read());
+  const samples = Object.entries(await readGauge(gauge));
   return [
     `# HELP ${gauge.name} ${gauge.help}`,
     `# TYPE ${gauge.name} ${gauge.type}`,
@@ -54,7 +66,7 @@ export function createMetrics(gauges: readonly Gauge[]): Metrics {
   const durations = new Map<string, Histogram>();
   return {
     observe({ method, route, status, durationMs }) {
-      const labels = `method="${method}",route="${escapeLabel(route)}"`;
+      const labels = `method="${METHODS.has(method) ? method : "OTHER"}",route="${escapeLabel(route)}"`;
       const counted = `${labels},status="${status}"`;
       requests.set(counted, (requests.get(counted) ?? 0) + 1);
       let histogram = durations.get(labels);

@@ -61,16 +61,13 @@ export const REQUEST_ID_HEADER: JsonObject = { "X-Request-Id": { $ref: "#/compon
 const RETRY_AFTER_HEADER: JsonObject = { "Retry-After": { $ref: "#/components/headers/RetryAfter" } };
 const RETRYABLE: ReadonlySet<number> = new Set([429, 503]);
 
-/** The answer of an error. `schema` when it has another shape than the rest. */
-export function describeErrorAnswer(
-  status: number,
-  description: string,
-  schema: JsonObject = refTo(ERROR),
-): JsonObject {
+/** The answer of an error. One with a `schema` of its own is made by its route and says no time to wait. */
+export function describeErrorAnswer(status: number, description: string, schema?: JsonObject): JsonObject {
+  const saysWhen = schema === undefined && RETRYABLE.has(status);
   return {
     description,
-    headers: RETRYABLE.has(status) ? { ...REQUEST_ID_HEADER, ...RETRY_AFTER_HEADER } : REQUEST_ID_HEADER,
-    content: { "application/json": { schema } },
+    headers: saysWhen ? { ...REQUEST_ID_HEADER, ...RETRY_AFTER_HEADER } : REQUEST_ID_HEADER,
+    content: { "application/json": { schema: schema ?? refTo(ERROR) } },
   };
 }
 

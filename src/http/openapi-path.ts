@@ -34,7 +34,7 @@ export function shapeOf(template: string): string {
 
 /** A name as a part of a path that means itself: nothing in it is a placeholder. */
 export function toLiteral(name: string): string {
-  return encodeURIComponent(name).replaceAll("*", "%2A");
+  return encodeURIComponent(name.toWellFormed()).replaceAll("*", "%2A");
 }
 
 /** `place-order` → `PlaceOrder` */

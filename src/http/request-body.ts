@@ -1,6 +1,6 @@
 // Reading a request's body within a bound. A declared length is judged before a byte is read; an undeclared one is counted.
 
-import { coreError } from "../core/errors.ts";
+import { coreError, isPylonError } from "../core/errors.ts";
 import { httpError } from "./http-errors.ts";
 
 function tooLarge(maxBytes: number): Error {
@@ -8,11 +8,20 @@ function tooLarge(maxBytes: number): Error {
 }
 
 /** How many bytes the request says it has; undefined when it does not say. */
-function declaredBytes(request: Request): number | undefined {
-  const header = request.headers.get("content-length");
-  if (header === null) return undefined;
-  const bytes = Number(header);
-  return Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : undefined;
+function declaredBytes({ headers }: Request): number | undefined {
+  const header = headers.get("content-length");
+  if (header === null || !/^\d{1,15}$/.test(header)) return undefined;
+  // With a transfer coding the length means nothing (RFC 9112 section 6.3), and a large body could stand behind a small one.
+  return headers.has("transfer-encoding") ? undefined : Number(header);
+}
+
+/** Waits for `bytes`. What makes the reading fail is the caller's connection, not something in here. */
+async function arrive<T>(bytes: Promise<T>): Promise<T> {
+  try {
+    return await bytes;
+  } catch (error) {
+    throw isPylonError(error) ? error : httpError("BODY_INCOMPLETE", { cause: error });
+  }
 }
 
 async function readCounted(stream: ReadableStream<Uint8Array>, maxBytes: number): Promise<Uint8Array> {
@@ -32,19 +41,19 @@ async function readCounted(stream: ReadableStream<Uint8Array>, maxBytes: number)
   return bytes;
 }
 
-/** @throws PAYLOAD_TOO_LARGE */
+/** @throws PAYLOAD_TOO_LARGE, BODY_INCOMPLETE */
 export async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   const declared = declaredBytes(request);
   if (declared !== undefined && declared > maxBytes) throw tooLarge(maxBytes);
   if (!request.body) return new Uint8Array(0);
-  if (declared !== undefined) return new Uint8Array(await request.arrayBuffer());
-  return readCounted(request.body, maxBytes);
+  if (declared !== undefined) return new Uint8Array(await arrive(request.arrayBuffer()));
+  return arrive(readCounted(request.body, maxBytes));
 }
 
-/** The body as text. @throws PAYLOAD_TOO_LARGE */
+/** The body as text. @throws PAYLOAD_TOO_LARGE, BODY_INCOMPLETE */
 export async function readText(request: Request, maxBytes: number): Promise<string> {
   const declared = declaredBytes(request);
-  if (declared !== undefined && declared <= maxBytes) return request.text();
+  if (declared !== undefined && declared <= maxBytes) return arrive(request.text());
   return new TextDecoder().decode(await readBytes(request, maxBytes));
 }
 

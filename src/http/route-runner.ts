@@ -25,6 +25,8 @@ export interface RouteRunnerOptions {
 }
 
 const NO_BYTES = new Uint8Array(0);
+/** More problems than this are not listed, so that an answer stays smaller than what it answers. */
+const MAX_PROBLEMS = 100;
 
 function requireAccess(access: Access, identity: Identity): void {
   if (access === "anyone") return;
@@ -35,21 +37,24 @@ function requireAccess(access: Access, identity: Identity): void {
 function parseInput(schema: ZodType, value: unknown): unknown {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const details = parsed.error.issues.map(({ path, message }) => ({ path: path.map(String).join("."), message }));
+  const issues = parsed.error.issues.slice(0, MAX_PROBLEMS);
+  const details = issues.map(({ path, message }) => ({ path: path.map(String).join("."), message }));
   throw coreError("VALIDATION_FAILED", { details });
 }
 
 /** A repeated parameter becomes a list, which schemas refuse unless they ask for one. */
 export function queryOf(url: string): Record<string, string | string[]> {
   const start = url.indexOf("?");
-  const query: Record<string, string | string[]> = {};
-  if (start < 0) return query;
-  const parameters = new URLSearchParams(url.slice(start));
-  for (const name of new Set(parameters.keys())) {
-    const values = parameters.getAll(name);
-    query[name] = values.length === 1 ? (values[0] ?? "") : values;
+  if (start < 0) return {};
+  const query = new Map<string, string | string[]>();
+  for (const [name, value] of new URLSearchParams(url.slice(start))) {
+    const earlier = query.get(name);
+    if (earlier === undefined) query.set(name, value);
+    else if (typeof earlier === "string") query.set(name, [earlier, value]);
+    else earlier.push(value);
   }
-  return query;
+  // Not by assignment: a parameter named __proto__ would become something else.
+  return Object.fromEntries(query);
 }
 
 interface Inputs {

@@ -5,9 +5,10 @@ import type { Clock } from "../core/clock.ts";
 import { coreError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Route, RouteAnswer } from "../plugin/route.ts";
-import { answerPreflight, type Cors } from "./cors.ts";
+import { answerPreflight, isPreflight, type Cors } from "./cors.ts";
 import { answerError } from "./error-response.ts";
 import { httpError } from "./http-errors.ts";
+import { loggedPath } from "./logged-path.ts";
 import type { Metrics } from "./metrics.ts";
 import { createRequestIds } from "./request-id.ts";
 import type { RunRoute } from "./route-runner.ts";
@@ -35,23 +36,33 @@ export interface HttpServer {
 
 const ALWAYS: Readonly<Record<string, string>> = { "x-content-type-options": "nosniff" };
 
+/** An answer that varies by something of its own still varies by the origin. */
+function withVary(answer: RouteAnswer, headers: Readonly<Record<string, string>>): RouteAnswer["headers"] {
+  if (answer.headers?.vary === undefined || headers.vary === undefined) return answer.headers;
+  return { ...answer.headers, vary: `${headers.vary}, ${answer.headers.vary}` };
+}
+
 function toResponse(answer: RouteAnswer | Response, headers: Readonly<Record<string, string>>): Response {
   if (answer instanceof Response) {
     const response = new Response(answer.body, answer);
-    for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
+    for (const [name, value] of Object.entries(headers)) {
+      if (name === "vary") response.headers.append(name, value);
+      else response.headers.set(name, value);
+    }
     return response;
   }
+  const own = withVary(answer, headers);
   if (answer.text !== undefined) {
     const type = { "content-type": "text/plain; charset=utf-8" };
-    return new Response(answer.text, { status: answer.status, headers: { ...type, ...headers, ...answer.headers } });
+    return new Response(answer.text, { status: answer.status, headers: { ...type, ...headers, ...own } });
   }
   if (answer.json === undefined) {
-    return new Response(null, { status: answer.status, headers: { ...headers, ...answer.headers } });
+    return new Response(null, { status: answer.status, headers: { ...headers, ...own } });
   }
   const type = { "content-type": "application/json" };
   return new Response(JSON.stringify(answer.json), {
     status: answer.status,
-    headers: answer.headers ? { ...type, ...headers, ...answer.headers } : { ...type, ...headers },
+    headers: own ? { ...type, ...headers, ...own } : { ...type, ...headers },
   });
 }
 
@@ -89,7 +100,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     log.info("request", {
       requestId,
       method: request.method,
-      path: pathOf(request.url),
+      path: loggedPath(route, request.url),
       status: response.status,
       ms: rounded,
     });
@@ -119,16 +130,22 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     return response;
   };
 
-  const app = new Hono<Env>({ strict: false });
-  for (const route of options.routes) {
-    if (route.method === "ALL") app.all(route.path, (context) => answer(route, context));
-    else app.on(route.method, route.path, (context) => answer(route, context));
-  }
-  app.options("*", (context) => {
+  const preflight = (context: Context<Env>): Response => {
     const headers = { ...cors(context.req.raw.headers.get("origin")), "x-request-id": context.env.requestId };
     return toResponse(answerPreflight(), headers);
-  });
+  };
+  const app = new Hono<Env>({ strict: false });
+  for (const route of options.routes) {
+    if (route.method === "ALL") {
+      // A browser asks before it sends: the question must not run what it asks about.
+      app.all(route.path, (context) => (isPreflight(context.req.raw) ? preflight(context) : answer(route, context)));
+    } else app.on(route.method, route.path, (context) => answer(route, context));
+  }
+  app.options("*", preflight);
   app.notFound((context) => answer(UNKNOWN_ROUTE, context as Context<Env>));
+  app.onError((error, context) =>
+    toResponse(answerError(error, context.env.requestId, log), { ...ALWAYS, "x-request-id": context.env.requestId }),
+  );
 
   return {
     fetch(request, peer = null) {
@@ -145,11 +162,4 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       return inFlight;
     },
   };
-}
-
-/** The path without its query, which may hold tokens. */
-function pathOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("//") + 2);
-  const end = url.indexOf("?", start);
-  return start < 0 ? "/" : url.slice(start, end < 0 ? undefined : end);
 }

@@ -21,19 +21,25 @@ interface NumberRule {
   readonly fallback: number;
   readonly min: number;
   readonly max: number;
+  readonly pattern: RegExp;
 }
 
-const MAX_BODY: NumberRule = { name: "PYLON_MAX_BODY_BYTES", fallback: 10 * 2 ** 20, min: 1, max: 2 ** 30 };
-const FN_TIMEOUT: NumberRule = { name: "PYLON_FN_TIMEOUT_MS", fallback: 30_000, min: 1, max: 3_600_000 };
-const DRAIN: NumberRule = { name: "PYLON_DRAIN_SECS", fallback: 10, min: 0, max: 3_600 };
+const WHOLE = /^\d{1,15}$/;
+const FRACTION = /^\d{1,15}(?:\.\d{1,9})?$/;
+
+const MAX_BODY = { name: "PYLON_MAX_BODY_BYTES", fallback: 10 * 2 ** 20, min: 1, max: 2 ** 30, pattern: WHOLE };
+const FN_TIMEOUT = { name: "PYLON_FN_TIMEOUT_MS", fallback: 30_000, min: 1, max: 3_600_000, pattern: WHOLE };
+const DRAIN = { name: "PYLON_DRAIN_SECS", fallback: 10, min: 0, max: 3_600, pattern: FRACTION };
 const MIN_TOKEN_CHARS = 8;
 
 function readNumber(env: Env, rule: NumberRule, problems: Problem[]): number {
   const text = env[rule.name];
   if (text === undefined || text === "") return rule.fallback;
-  const value = Number(text);
-  if (Number.isFinite(value) && value >= rule.min && value <= rule.max) return value;
-  problems.push({ path: rule.name, message: `Expected a number from ${rule.min} to ${rule.max}` });
+  // Number() also reads " ", "0x10" and "1e3", which nobody means here.
+  const value = rule.pattern.test(text) ? Number(text) : Number.NaN;
+  if (value >= rule.min && value <= rule.max) return value;
+  const kind = rule.pattern === WHOLE ? "whole number" : "number";
+  problems.push({ path: rule.name, message: `Expected a ${kind} from ${rule.min} to ${rule.max}` });
   return rule.fallback;
 }
 
@@ -64,10 +70,11 @@ function readOrigins(env: Env, mode: Mode, problems: Problem[]): readonly string
 function readAdminToken(env: Env, problems: Problem[]): string | null {
   const token = env.PYLON_ADMIN_TOKEN;
   if (token === undefined || token === "") return null;
-  if (token.length < MIN_TOKEN_CHARS || /\s/.test(token)) {
+  // Anything else does not survive the way through a header.
+  if (token.length < MIN_TOKEN_CHARS || !/^[\x21-\x7e]+$/.test(token)) {
     problems.push({
       path: "PYLON_ADMIN_TOKEN",
-      message: `Expected at least ${MIN_TOKEN_CHARS} characters without spaces`,
+      message: `Expected at least ${MIN_TOKEN_CHARS} visible ASCII characters without spaces`,
     });
   }
   return token;

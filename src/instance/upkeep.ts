@@ -13,38 +13,57 @@ const BATCH = 500;
 const MAX_BATCHES = 20;
 
 export interface Upkeep {
+  /** Begins to sweep, ten minutes from now. Does nothing when started already. */
   start(): void;
-  stop(): void;
+  /** Resolves when the batch under way has ended; no other follows. Never rejects; safe to repeat. */
+  stop(): Promise<void>;
 }
 
-async function sweepOnce(sweep: Sweep): Promise<void> {
-  for (let batch = 0; batch < MAX_BATCHES; batch++) {
-    if ((await sweep(BATCH)) < BATCH) return;
-  }
-}
+type Stop = () => Promise<void>;
 
-export function createUpkeep(sweeps: readonly Sweep[], clock: Clock, log: Log): Upkeep {
-  let cancel: (() => void) | undefined;
-  const round = async (): Promise<void> => {
+function runRounds(sweeps: readonly Sweep[], clock: Clock, log: Log): Stop {
+  const stopping = new AbortController();
+  let cancel: () => void = () => undefined;
+  let round: Promise<void> = Promise.resolve();
+  const sweepFully = async (sweep: Sweep): Promise<void> => {
+    for (let batch = 0; batch < MAX_BATCHES && !stopping.signal.aborted; batch++) {
+      if ((await sweep(BATCH)) < BATCH) return;
+    }
+  };
+  const sweepAll = async (): Promise<void> => {
     for (const sweep of sweeps) {
       try {
-        await sweepOnce(sweep);
+        await sweepFully(sweep);
       } catch (error) {
         log.warn("upkeep.failed", { message: messageOf(error) });
       }
     }
-    if (cancel) arm();
+    if (!stopping.signal.aborted) arm();
   };
   const arm = (): void => {
-    cancel = clock.setTimer(EVERY_MS, () => void round());
+    cancel = clock.setTimer(EVERY_MS, () => {
+      round = sweepAll();
+    });
   };
+  arm();
+  return () => {
+    stopping.abort();
+    cancel();
+    return round;
+  };
+}
+
+export function createUpkeep(sweeps: readonly Sweep[], clock: Clock, log: Log): Upkeep {
+  let stop: Stop | undefined;
+  let stopped: Promise<void> = Promise.resolve();
   return {
     start() {
-      if (!cancel) arm();
+      stop ??= runRounds(sweeps, clock, log);
     },
     stop() {
-      cancel?.();
-      cancel = undefined;
+      stopped = stop?.() ?? stopped;
+      stop = undefined;
+      return stopped;
     },
   };
 }

@@ -13,7 +13,8 @@ import type { PumpCounters } from "./job-pump.ts";
 import { openJobSession, type JobEngineLimits, type JobSession } from "./job-session.ts";
 
 const DEFAULT_LIMITS: JobEngineLimits = {
-  capacity: 512,
+  capacity: 1024,
+  aheadPerSlot: 4,
   maxBatch: 256,
   leaseMs: 60_000,
   heartbeatMs: 20_000,

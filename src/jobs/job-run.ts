@@ -5,36 +5,39 @@ import type { Job } from "../store/store.ts";
 import type { JobContext } from "./job-handler.ts";
 import type { Lane } from "./lane-schedule.ts";
 
-/** `running` has a handler under way; `ended` waits to be settled; `lost` and `abandoned` are of no interest any more. */
-export type JobRunState = "running" | "ended" | "lost" | "abandoned";
+/** `waiting` is claimed ahead of its turn; `running` has a handler under way; `ended` waits to be settled; `lost` and `abandoned` are of no interest any more. */
+export type JobRunState = "waiting" | "running" | "ended" | "lost" | "abandoned";
 
-/** When an attempt began and until when it is leased. Epoch milliseconds, but `monotonicMs`. */
+/** The time that an attempt begins. Epoch milliseconds, but `monotonicMs`. */
 export interface JobRunTimes {
   readonly nowMs: number;
   readonly monotonicMs: number;
-  readonly leaseUntil: number;
 }
 
 export class JobRun {
   readonly job: Job;
   readonly lane: Lane;
-  readonly startedAt: number;
-  readonly startedMonotonicMs: number;
-  readonly context: JobContext;
+  startedAt = 0;
+  startedMonotonicMs = 0;
   leaseUntil: number;
-  state: JobRunState = "running";
+  state: JobRunState = "waiting";
   /** Made when a handler asks: most attempts are never aborted, and a controller costs more than the rest of a run. */
   #controller: AbortController | undefined;
   #isAborted = false;
 
-  constructor(job: Job, lane: Lane, times: JobRunTimes) {
+  constructor(job: Job, lane: Lane, leaseUntil: number) {
     this.job = job;
     this.lane = lane;
+    this.leaseUntil = leaseUntil;
+  }
+
+  /** Its turn has come. Answers what its handler is given. */
+  begin(times: JobRunTimes): JobContext {
+    this.state = "running";
     this.startedAt = times.nowMs;
     this.startedMonotonicMs = times.monotonicMs;
-    this.leaseUntil = times.leaseUntil;
     const signal = (): AbortSignal => this.#signal();
-    this.context = {
+    return {
       now: times.nowMs,
       get signal() {
         return signal();

@@ -5,7 +5,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Job } from "../store/store.ts";
 import { isOutcome, outcomeOfError } from "./attempt-end.ts";
 import type { HandlerTable } from "./handler-table.ts";
-import type { JobHandler, JobOutcome } from "./job-handler.ts";
+import type { JobContext, JobHandler, JobOutcome } from "./job-handler.ts";
 import type { JobLog } from "./job-log.ts";
 import { JobRun } from "./job-run.ts";
 import type { Lane } from "./lane-schedule.ts";
@@ -32,11 +32,16 @@ export interface JobRunnerOptions {
 }
 
 export interface JobRunner {
-  /** Runs whose handler is under way, lost ones included: they use a slot until they end. */
+  /** Runs that have not ended: those whose handler is under way, lost ones included, and those that wait for a slot. */
   readonly active: number;
+  /** Handlers under way. */
+  readonly running: number;
   /** Runs by the job's seq whose lease this engine holds: under way, or ended and not settled. */
   readonly held: ReadonlyMap<number, JobRun>;
+  /** Runs the job now, or when its lane has a slot free. */
   start(job: Job, lane: Lane, leaseUntil: number): void;
+  /** Lets go of the runs that wait for a slot. Answers the seqs of the leases that are to be released. */
+  abandonWaiting(): number[];
   /** The lease is over: settled, released or refused. */
   drop(run: JobRun): void;
   /** The lease was lost: aborts the run, whose outcome will count for nothing. */
@@ -50,11 +55,20 @@ export interface JobRunner {
   abandon(): number[];
 }
 
+/** The slots of a lane that has claimed jobs. */
+interface LaneSlots {
+  taken: number;
+  /** Claimed ahead, in the order of their claim. */
+  readonly waiting: JobRun[];
+}
+
 class Runner implements JobRunner {
   active = 0;
+  running = 0;
   readonly held: Map<number, JobRun> = new Map();
   readonly #lost: Set<JobRun> = new Set();
   readonly #unknownKinds: Set<string> = new Set();
+  readonly #slots: Map<Lane, LaneSlots> = new Map();
   readonly #options: JobRunnerOptions;
 
   constructor(options: JobRunnerOptions) {
@@ -62,16 +76,15 @@ class Runner implements JobRunner {
   }
 
   start(job: Job, lane: Lane, leaseUntil: number): void {
-    const { clock, handlers } = this.#options;
     const earlier = this.held.get(job.seq);
     // This engine's own lease ran out and it claimed the job again.
     if (earlier) this.lose(earlier);
-    const run = new JobRun(job, lane, { nowMs: clock.now(), monotonicMs: clock.monotonic(), leaseUntil });
+    const run = new JobRun(job, lane, leaseUntil);
     this.held.set(job.seq, run);
     this.active++;
-    const handler = handlers.ofKind(job.kind);
-    if (handler) this.#run(run, handler);
-    else this.#startUnknown(run);
+    const slots = this.#slotsOf(lane);
+    slots.waiting.push(run);
+    this.#fill(lane, slots);
   }
 
   drop(run: JobRun): void {
@@ -80,6 +93,11 @@ class Runner implements JobRunner {
 
   lose(run: JobRun): void {
     this.drop(run);
+    if (run.state === "waiting") {
+      this.#forgetWaiting(run);
+      this.#options.onLost(run);
+      return;
+    }
     // One that has ended stays with the pump: the store will refuse its settlement.
     if (run.state !== "running") return;
     run.state = "lost";
@@ -92,27 +110,77 @@ class Runner implements JobRunner {
     const { clock, random } = this.#options;
     const startedBefore = clock.monotonic() - maxRunMs;
     for (const run of [...this.held.values(), ...this.#lost]) {
-      if (run.state === "ended" || run.startedMonotonicMs > startedBefore) continue;
+      if (run.state === "ended" || run.state === "waiting" || run.startedMonotonicMs > startedBefore) continue;
       run.abort();
       this.#end(run, outcomeOfError(run.job, new Error(`Attempt took longer than ${maxRunMs} ms`), random));
     }
   }
 
+  abandonWaiting(): number[] {
+    const waiting = [...this.held.values()].filter((run) => run.state === "waiting");
+    for (const run of waiting) {
+      this.drop(run);
+      this.#forgetWaiting(run);
+    }
+    return waiting.map((run) => run.job.seq);
+  }
+
   abandon(): number[] {
+    const waiting = this.abandonWaiting();
     const abandoned = [...this.held.values()].filter((run) => run.state === "running");
     for (const run of [...abandoned, ...this.#lost]) run.state = "abandoned";
     this.active = 0;
+    this.running = 0;
     for (const run of abandoned) {
       this.drop(run);
       run.abort();
     }
-    return abandoned.map((run) => run.job.seq);
+    return [...waiting, ...abandoned.map((run) => run.job.seq)];
   }
 
-  #run(run: JobRun, handler: JobHandler): void {
+  #slotsOf(lane: Lane): LaneSlots {
+    let slots = this.#slots.get(lane);
+    if (!slots) {
+      slots = { taken: 0, waiting: [] };
+      this.#slots.set(lane, slots);
+    }
+    return slots;
+  }
+
+  /** Begins what waits while there are slots; their number may have changed since the claim. */
+  #fill(lane: Lane, slots: LaneSlots): void {
+    const limit = this.#options.handlers.laneLimit(lane.name);
+    while (slots.taken < limit) {
+      const run = slots.waiting.shift();
+      if (!run) return;
+      slots.taken++;
+      this.running++;
+      this.#begin(run);
+    }
+  }
+
+  #begin(run: JobRun): void {
+    const { clock, handlers } = this.#options;
+    const context = run.begin({ nowMs: clock.now(), monotonicMs: clock.monotonic() });
+    const handler = handlers.ofKind(run.job.kind);
+    if (handler) this.#run(run, handler, context);
+    else this.#startUnknown(run);
+  }
+
+  /** A run that never began gives its place back. */
+  #forgetWaiting(run: JobRun): void {
+    run.state = "abandoned";
+    const { waiting } = this.#slotsOf(run.lane);
+    const index = waiting.indexOf(run);
+    if (index >= 0) waiting.splice(index, 1);
+    this.active--;
+    this.#options.onFree(run);
+  }
+
+  #run(run: JobRun, handler: JobHandler, context: JobContext): void {
     const fail = (error: unknown): void => this.#end(run, outcomeOfError(run.job, error, this.#options.random));
     try {
-      handler.run(run.job, run.context).then((answer: unknown) => {
+      handler.run(run.job, context).then((answer: unknown) => {
         if (isOutcome(answer)) this.#end(run, answer);
         else fail(new TypeError(`Handler of kind "${run.job.kind}" answered no outcome`));
       }, fail);
@@ -151,6 +219,11 @@ class Runner implements JobRunner {
 
   #free(run: JobRun): void {
     this.active--;
+    this.running--;
+    const slots = this.#slotsOf(run.lane);
+    slots.taken--;
+    this.#fill(run.lane, slots);
+    if (slots.taken === 0 && slots.waiting.length === 0) this.#slots.delete(run.lane);
     this.#options.onFree(run);
   }
 }

@@ -17,8 +17,10 @@ import { createWakeTimer, type WakeTimer } from "./wake-timer.ts";
 
 /** Bounds and intervals; times in milliseconds. */
 export interface JobEngineLimits {
-  /** Jobs under way at once. @default 512 */
+  /** Jobs held at once: under way, or claimed ahead. @default 1024 */
   readonly capacity: number;
+  /** Jobs claimed ahead for each slot of a lane with a backlog. @default 4 */
+  readonly aheadPerSlot: number;
   /** Claims, and settlements, in one transaction. @default 256 */
   readonly maxBatch: number;
   /** @default 60 s */
@@ -90,6 +92,7 @@ class Session implements JobSession {
       startMs: clock.now(),
       horizonMs: limits.horizonMs,
       limitOf: (lane) => handlers.laneLimit(lane),
+      aheadPerSlot: limits.aheadPerSlot,
     });
     this.#timer = createWakeTimer(clock, () => this.#advance());
     this.#runner = this.#createRunner();
@@ -104,7 +107,7 @@ class Session implements JobSession {
   }
 
   gauges(): { readonly running: number; readonly unsettled: number; readonly lanes: number } {
-    return { running: this.#runner.active, unsettled: this.#pump.unsettled, lanes: this.#lanes.size };
+    return { running: this.#runner.running, unsettled: this.#pump.unsettled, lanes: this.#lanes.size };
   }
 
   wake(): void {
@@ -117,6 +120,7 @@ class Session implements JobSession {
     this.#timer.stop();
     this.#refresh.stop();
     this.#pump.stopClaiming();
+    for (const seq of this.#runner.abandonWaiting()) this.#pump.release(seq);
     await this.#drained(drainMs);
     for (const seq of this.#runner.abandon()) this.#pump.release(seq);
     await this.#pump.close();

@@ -14,7 +14,7 @@ export interface Lane {
   readonly name: string;
   /** Its place in the table of lanes: the wheel's value. */
   readonly id: number;
-  /** Jobs of this lane whose handler runs. */
+  /** Jobs of this lane that this engine holds: those whose handler runs, and those claimed ahead of their turn. */
   running: number;
   place: LanePlace;
   /** The earliest due time that is known; Infinity for none. Epoch milliseconds, like all times here. */
@@ -52,7 +52,15 @@ export interface LaneScheduleOptions {
   readonly horizonMs: number;
   /** Jobs of the lane that may run at once, 1 or more. Asked before each claim. */
   readonly limitOf: (lane: string) => number;
+  /**
+   * Jobs that are claimed ahead for each slot of a lane with a backlog, so that a claim is worth its commit. They are
+   * leased and wait for a slot. @default 0
+   */
+  readonly aheadPerSlot?: number;
 }
+
+/** Jobs of one lane that are claimed ahead at the most. */
+const MAX_AHEAD = 256;
 
 export interface LaneSchedule {
   /** Lanes known. */
@@ -186,7 +194,7 @@ class Schedule implements LaneSchedule {
     for (let left = lanes; left > 0; left--) {
       const lane = this.#ring.shift();
       if (!lane) break;
-      const limit = Math.min(this.#limitOf(lane) - lane.running, Math.ceil(jobs / left));
+      const limit = Math.min(this.#roomOf(lane), Math.ceil(jobs / left));
       if (limit < 1 || lane.holdUntil > nowMs) {
         lane.place = "idle";
         this.#place(lane, nowMs);
@@ -231,6 +239,22 @@ class Schedule implements LaneSchedule {
     return Math.max(1, Math.floor(this.#options.limitOf(lane.name)));
   }
 
+  #aheadOf(limit: number): number {
+    return Math.min(limit * (this.#options.aheadPerSlot ?? 0), MAX_AHEAD);
+  }
+
+  /** Jobs that may be claimed from the lane now. */
+  #roomOf(lane: Lane): number {
+    const limit = this.#limitOf(lane);
+    return limit + this.#aheadOf(limit) - lane.running;
+  }
+
+  /** Whether a slot is free, or half of what was claimed ahead is used up: claiming one by one would cost a commit each. */
+  #isHungry(lane: Lane): boolean {
+    const limit = this.#limitOf(lane);
+    return lane.running < limit + Math.floor(this.#aheadOf(limit) / 2);
+  }
+
   /** After the clock was set back: a pause of a moment would have become one of an hour. */
   #liftHolds(nowMs: number): void {
     for (const lane of this.#lanes.byName.values()) {
@@ -252,7 +276,7 @@ class Schedule implements LaneSchedule {
     if (wakeAt > nowMs) {
       lane.place = "sleeping";
       lane.timer = this.#wheel.add(wakeAt, lane.id);
-    } else if (lane.running < this.#limitOf(lane)) {
+    } else if (this.#isHungry(lane)) {
       lane.place = "ready";
       this.#ring.push(lane);
     }

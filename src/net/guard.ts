@@ -1,8 +1,7 @@
 // Decides whether an outbound call may go where its URL says. Pure: a literal address is judged at once, a name only by all
 // the addresses that a lookup gave, and one forbidden address among them refuses the name.
 import { type Address, type Cidr, cidrContains, formatAddress, parseAddress, unmapAddress } from "./address.ts";
-import type { AllowedHost } from "./guard-entries.ts";
-import { canonicalHost } from "./guard-entries.ts";
+import { type AllowedHost, canonicalHost } from "./guard-entries.ts";
 import { findSpecialRange, isLoopback } from "./special-ranges.ts";
 
 export interface GuardOptions {

@@ -137,7 +137,7 @@ async function fly(flight: Flight, dial: Dial, inFlight: number): Promise<Outbou
 }
 
 /** Settles with what `work` gives, or as soon as the deadline passes or the caller aborts; then everything held is let go. */
-function withDeadline(flight: Flight, clock: Clock, work: () => Promise<OutboundOutcome>): Promise<OutboundOutcome> {
+function withDeadline(flight: Flight, work: () => Promise<OutboundOutcome>): Promise<OutboundOutcome> {
   const { signal } = flight.request;
   return new Promise((resolve) => {
     const settle = (outcome: OutboundOutcome): void => {

@@ -42,12 +42,14 @@ function transportDialer(transport: Transport): Dialer {
 
 function openTemporaryStore(): Store {
   const folder = mkdtempSync(join(tmpdir(), "pylon-"));
-  const store = openSqliteStore({ path: join(folder, "memory.db"), platform: sqlitePlatform });
-  const close = async (): Promise<void> => {
-    await store.close();
-    rmSync(folder, { recursive: true, force: true });
-  };
-  return { ...store, name: "memory", close };
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  try {
+    const store = openSqliteStore({ path: join(folder, "memory.db"), platform: sqlitePlatform });
+    return { ...store, name: "memory", close: () => store.close().finally(remove) };
+  } catch (error) {
+    remove();
+    throw error;
+  }
 }
 
 export async function openEmbeddedPlatform(transport?: Transport): Promise<EmbeddedPlatform> {

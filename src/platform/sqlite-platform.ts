@@ -7,7 +7,7 @@ import type { SqliteConnection, SqlitePlatform } from "../store/sqlite/sqlite-cl
 
 function openConnection(path: string): SqliteConnection {
   if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true });
-  return new DatabaseSync(path) as SqliteConnection;
+  return new DatabaseSync(path);
 }
 
 export const sqlitePlatform: SqlitePlatform = {

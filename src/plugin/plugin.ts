@@ -66,5 +66,5 @@ export interface Plugin<Config = unknown> {
 
 /** Keeps a plugin's inferred types and forgets them for the table that holds all plugins. */
 export function definePluginType<Config>(plugin: Plugin<Config>): Plugin {
-  return plugin as unknown as Plugin;
+  return plugin;
 }

@@ -1,6 +1,7 @@
 // Chooses the plugins that a manifest names. Every unknown name and every bad configuration is found before anything
 // starts, and all are reported at once with their path in the manifest.
 
+import type { z } from "zod";
 import type { Env } from "../core/env.ts";
 import { coreError, type Problem } from "../core/errors.ts";
 import type { Manifest } from "../manifest/manifest.ts";
@@ -18,16 +19,38 @@ export interface Choice {
   readonly problems: readonly Problem[];
 }
 
+/** How many letters have to be put in, left out or changed (Levenshtein). Names are short. */
+function distance(a: string, b: string): number {
+  let above = Array.from({ length: b.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= a.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= b.length; column++) {
+      const replaced = (above[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1);
+      current.push(Math.min(replaced, (above[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
+    }
+    above = current;
+  }
+  return above[b.length] ?? 0;
+}
+
+const MAX_MISSPELT_LETTERS = 2;
+
 function nearest(name: string, known: readonly string[]): string {
-  const plain = name.replaceAll("-", "_");
-  const match = known.find(
-    (candidate) => candidate === plain || candidate.startsWith(plain) || plain.startsWith(candidate),
-  );
+  const plain = name.replaceAll("-", "_").toLowerCase();
+  const match =
+    known.find((candidate) => candidate.startsWith(plain) || plain.startsWith(candidate)) ??
+    known.find((candidate) => distance(candidate, plain) <= MAX_MISSPELT_LETTERS);
   return match ? `. Did you mean "${match}"?` : `. Known: ${known.join(", ")}`;
 }
 
 function joinPath(prefix: string, path: string): string {
   return path === "" ? prefix : `${prefix}.${path}`;
+}
+
+function problemsOf(issue: z.core.$ZodIssue, prefix: string): Problem[] {
+  const path = joinPath(prefix, issue.path.map(String).join("."));
+  if (issue.code !== "unrecognized_keys") return [{ path, message: issue.message }];
+  return issue.keys.map((key) => ({ path: joinPath(path, key), message: "Unknown key" }));
 }
 
 function checkEntry(
@@ -37,11 +60,7 @@ function checkEntry(
 ): { readonly config: unknown; readonly problems: readonly Problem[] } {
   const parsed = plugin.config.safeParse(raw ?? {});
   if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => ({
-      path: joinPath(at.prefix, issue.path.map(String).join(".")),
-      message: issue.message,
-    }));
-    return { config: undefined, problems };
+    return { config: undefined, problems: parsed.error.issues.flatMap((issue) => problemsOf(issue, at.prefix)) };
   }
   const found = plugin.check?.(parsed.data, at) ?? [];
   return {

@@ -130,7 +130,7 @@ const query: fc.Arbitrary<Query> = fc.option(fc.constantFrom("id", ...COLUMNS), 
 const STATES = ["ready", "leased", "blocked", "done", "dead", "canceled"] as const;
 const row = fc
   .record({ id, ...Object.fromEntries(COLUMNS.map((column) => [column, valueOf(column)])) })
-  .map((drawn) => ({ ...drawn }) as Row);
+  .map((drawn) => ({ ...drawn }));
 const patch = fc
   .subarray(COLUMNS)
   .chain((columns) => fc.record(Object.fromEntries(columns.map((column) => [column, valueOf(column)]))))
@@ -144,7 +144,7 @@ const KINDS: { readonly [K in Kind]: readonly [weight: number, fc.Arbitrary<Step
   find: [5, fc.record({ query })],
   count: [1, fc.record({ where })],
   writeMeta: [1, fc.record({ key: fc.constantFrom("k", "l"), value: fc.constantFrom(...texts) })],
-  enqueue: [7, fc.record({ id: jobId, lane, key: fc.constantFrom(null, "k", "k", "l"), dueAt: at })],
+  enqueue: [7, fc.record({ id: jobId, lane, key: fc.constantFrom(null, "k", "k", "k", "l"), dueAt: at })],
   claim: [
     6,
     fc.record({ lane, owner, limit: fc.integer({ min: 0, max: 3 }), now: at, ms: fc.integer({ min: 0, max: 6 }) }),

@@ -10,11 +10,11 @@ import type { Job, NewJob, Query, Row, Store, TableSpec, Tx, Value } from "../..
 export interface OpenedStore {
   readonly store: Store;
   /** Closes every store of these data and opens one again. */
-  reopen?(): Promise<Store>;
+  readonly reopen?: () => Promise<Store>;
   /** Another process's view: one more store over the same data. */
-  second?(): Promise<Store>;
+  readonly second?: () => Promise<Store>;
   /** Closes whatever is still open and removes the data. */
-  cleanup(): Promise<void>;
+  readonly cleanup: () => Promise<void>;
 }
 export type OpenStore = () => Promise<OpenedStore>;
 

@@ -175,7 +175,7 @@ function testSettling(test: StoreTest): void {
       const [job] = await claim(store, { now });
       assert.equal(job?.attempt, attempt);
       const wish = { state: "ready", dueAt: now + 100, startedAt: now, status: 500 + attempt, error: `no ${attempt}` };
-      assert.equal(await settle(store, job!, wish as Parameters<typeof settle>[2]), true);
+      assert.equal(await settle(store, job, wish as Parameters<typeof settle>[2]), true);
       assert.deepEqual(await claim(store, { now: now + 99 }), []);
       const waiting = await jobOf(store, "job");
       assert.deepEqual([waiting.state, waiting.attempt, waiting.dueAt], ["ready", attempt, now + 100]);

@@ -61,7 +61,7 @@ export function testKeyedJobs(test: StoreTest): void {
     assert.deepEqual(await claim(store, { now: T0 + 499 }), []);
     const [again] = await claim(store, { now: T0 + 500 });
     assert.equal(again?.id, "1");
-    await store.write((tx) => tx.releaseJobs("a", [again!.seq]));
+    await store.write((tx) => tx.releaseJobs("a", [again.seq]));
     assert.deepEqual(await statesOf(store, "1", "2"), ["ready", "blocked"]);
     await claim(store, { now: T0 + 500, leaseMs: 10 });
     await store.write((tx) => tx.expireLeases(T0 + 510, 10));

@@ -24,7 +24,7 @@ export function testLeases(test: StoreTest): void {
     assert.deepEqual(await store.write((tx) => tx.extendLeases("a", [first!.seq], T0 + 9_999)), []);
     await store.write((tx) => tx.releaseJobs("a", [first!.seq]));
     assert.deepEqual(await jobOf(store, "job"), second);
-    assert.equal(await settle(store, second!, { owner: "b" }), true);
+    assert.equal(await settle(store, second, { owner: "b" }), true);
     assert.deepEqual(
       (await store.reader.listAttempts("job")).map(({ attempt }) => attempt),
       [2],
@@ -39,7 +39,7 @@ export function testLeases(test: StoreTest): void {
     const [again] = await claim(store, { now: T0 + 100 });
     assert.equal(again?.attempt, 2);
     assert.equal(await settle(store, first!), false);
-    assert.equal(await settle(store, again!), true);
+    assert.equal(await settle(store, again), true);
   });
 
   test("a settlement needs the owner and the attempt of the lease", async ({ store }) => {
@@ -81,14 +81,14 @@ export function testLeases(test: StoreTest): void {
     assert.equal(again?.attempt, 2);
     const heard: (readonly LaneDue[])[] = [];
     store.onDue((due) => heard.push(due));
-    await store.write((tx) => tx.releaseJobs("b", [again!.seq]));
+    await store.write((tx) => tx.releaseJobs("b", [again.seq]));
     assert.equal((await jobOf(store, "retried")).state, "leased");
     assert.deepEqual(heard, []);
-    await store.write((tx) => tx.releaseJobs("a", [again!.seq, 999_999]));
+    await store.write((tx) => tx.releaseJobs("a", [again.seq, 999_999]));
     assert.deepEqual(await jobOf(store, "retried"), before);
     assert.deepEqual(await jobOf(store, "kept"), kept);
     assert.deepEqual(heard, [[{ lane: "mail", dueAt: T0 }]]);
-    assert.equal(await settle(store, again!), false);
+    assert.equal(await settle(store, again), false);
     assert.equal((await claim(store))[0]?.attempt, 2);
   });
 
@@ -124,7 +124,7 @@ export function testLeases(test: StoreTest): void {
     const [taken] = await claim(other, { owner: "b", now: T0 + 50 });
     assert.equal(taken?.id, "1");
     assert.equal(await settle(store, mine!, { owner: "a" }), false);
-    assert.equal(await settle(other, taken!, { owner: "b" }), true);
+    assert.equal(await settle(other, taken, { owner: "b" }), true);
     assert.deepEqual(await statesOf(store, "1", "2"), ["done", "leased"]);
   });
 }

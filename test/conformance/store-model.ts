@@ -12,7 +12,7 @@ import { find, ITEM } from "./model-rows.ts";
 import { emptyWorld, filling, runStep, step, type Step, type World } from "./model-steps.ts";
 import { createTables, type OpenStore } from "./store-fixture.ts";
 
-const RUNS = 60;
+const RUNS = 40;
 const TIMEOUT_MS = 120_000;
 
 interface Transaction {

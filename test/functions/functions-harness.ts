@@ -43,9 +43,9 @@ export interface Harness {
   readonly storage: AsyncLocalStorage<CurrentCall>;
   readonly failures: FunctionFailure[];
   readonly finished: FinishedCall[];
-  call(name: string, args?: unknown, caller?: Caller): Promise<unknown>;
+  readonly call: (name: string, args?: unknown, caller?: Caller) => Promise<unknown>;
   /** Rows of `Order`, as committed. */
-  orders(): Promise<readonly { readonly total: unknown; readonly code: unknown }[]>;
+  readonly orders: () => Promise<readonly { readonly total: unknown; readonly code: unknown }[]>;
   close(): Promise<void>;
 }
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { argsJsonSchema, type ArgsSpec, type InferArgs, parseArgs, v } from "../../src/functions/validators.ts";
 
-type Equals<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+type Equals<A, B> = [A, B] extends [B, A] ? (keyof A extends keyof B ? true : false) : false;
 
 function pathsOf(spec: ArgsSpec, input: unknown): string[] {
   const parsed = parseArgs(spec, input);

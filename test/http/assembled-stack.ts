@@ -98,7 +98,8 @@ function toRequest(target: string, { token, json, body, headers = {} }: Ask): Re
 
 /** Opens a stack, hands it to `run`, and removes its files. */
 export async function withStack(options: StackOptions, run: (stack: Stack) => Promise<void>): Promise<void> {
-  const { store, cleanup } = await openTempSqlite();
+  const opened = await openTempSqlite();
+  const { store } = opened;
   try {
     const manifest = parseManifest(options.manifest ?? EMPTY_APP);
     await createSystemTables(store, [...AUTH_TABLES, idempotencyTable]);
@@ -144,7 +145,7 @@ export async function withStack(options: StackOptions, run: (stack: Stack) => Pr
     };
     await run({ store, clock, auth, data, functions, mails, routes, ask, signIn });
   } finally {
-    await cleanup();
+    await opened.cleanup();
   }
 }
 

@@ -8,6 +8,10 @@ import { codeOf, fieldsOf, withStack } from "./assembled-stack.ts";
 
 const never = (): Promise<void> => new Promise(() => undefined);
 
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
 describe("GET /health", () => {
   it("answers the version and whole seconds since the start", () =>
     withStack({}, async (stack) => {
@@ -79,24 +83,18 @@ describe("GET /readyz", () => {
     }));
 
   it("asks once for callers at the same time, and again for the next", async () => {
-    let asked = 0;
-    let release = (): void => undefined;
-    const probe = (): Promise<void> => {
-      asked += 1;
-      return new Promise((resolve) => {
-        release = resolve;
-      });
-    };
-    await withStack({ system: { probes: { slow: probe } } }, async (stack) => {
+    const asked: (() => void)[] = [];
+    const slow = (): Promise<void> => new Promise((resolve) => asked.push(resolve));
+    await withStack({ system: { probes: { slow } } }, async (stack) => {
       const both = Promise.all([stack.ask("GET /readyz"), stack.ask("GET /readyz")]);
-      while (asked === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      await until(() => asked.length > 0);
       await stack.clock.advance(0);
-      release();
+      asked[0]?.();
       for (const { status } of await both) assert.equal(status, 200);
-      assert.equal(asked, 1);
+      assert.equal(asked.length, 1);
       const next = stack.ask("GET /readyz");
-      while (asked === 1) await new Promise((resolve) => setTimeout(resolve, 1));
-      release();
+      await until(() => asked.length > 1);
+      asked[1]?.();
       assert.equal((await next).status, 200);
     });
   });

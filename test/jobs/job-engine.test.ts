@@ -269,6 +269,19 @@ describe("lanes", () => {
     assert.equal(h.calls.filter((call) => call.id.startsWith("a")).length, 5);
   });
 
+  it("claims ahead of a lane's slots, and gives back what has not begun when it stops", async () => {
+    const h = createHarness({ behaviours: { work: hang }, laneConcurrency: 2 });
+    await h.enqueue(...Array.from({ length: 30 }, (_, i) => ({ id: `j${i}` })));
+    h.engine.start();
+    await h.rest();
+    assert.equal(h.calls.length, 2);
+    assert.equal((await h.store.reader.countJobs()).leased, 10, "two under way and four ahead of each slot");
+    await h.engine.stop({ drainMs: 0 });
+    const job = await h.store.reader.getJob("j5");
+    assert.equal(job?.state, "ready");
+    assert.equal(job?.attempt, 0, "an attempt that never began does not count");
+  });
+
   it("is not held up by lanes that hang", async () => {
     const h = createHarness({ behaviours: { slow: hang, work: done } });
     h.engine.start();

@@ -45,7 +45,7 @@ describe("createJobRunner()", () => {
     handlers: createHandlerTable([
       {
         kind: "work",
-        laneConcurrency: 1,
+        laneConcurrency: 2,
         run: (_, context) => {
           contexts.push(context);
           return new Promise((resolve) => finish.push(resolve));

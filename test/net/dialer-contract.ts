@@ -259,7 +259,6 @@ function describeBrokenServers(createDialer: CreateDialer): void {
 
   const line = `X-A: ${"a".repeat(1000)}\r\n`;
   const gigantic: readonly (readonly [string, (socket: Parameters<Parameters<typeof listenRaw>[0]>[0]) => void])[] = [
-    ["100 KB of headers", (socket) => socket.write(`HTTP/1.1 200 OK\r\n${line.repeat(100)}Content-Length: 0\r\n\r\n`)],
     [
       "a line of 2 MB",
       (socket) => socket.write(`HTTP/1.1 200 OK\r\nX-A: ${"a".repeat(2_000_000)}\r\nContent-Length: 0\r\n\r\n`),
@@ -316,6 +315,18 @@ function describeBrokenServers(createDialer: CreateDialer): void {
     const outcome = await open(createDialer({})).send(`http://a.test:${server.port}/`, { keepBytes: 1024 });
     assert.ok(outcome.kind === "response");
     assert.deepEqual([outcome.body.length, outcome.truncated], [1024, true]);
+    await server.closed(1);
+  });
+
+  it("does not believe a length that stands beside a transfer coding", async () => {
+    await using server = await listenRaw((socket) => {
+      socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n");
+      writeForever(socket, `10000\r\n${"x".repeat(65_536)}\r\n`, 1);
+    });
+    const outcome = await open(createDialer({})).send(`http://a.test:${server.port}/`);
+    // Either the answer is refused as a smuggling attempt, or its real body is bounded.
+    if (outcome.kind === "response") assert.deepEqual([outcome.body.length, outcome.truncated], [16_384, true]);
+    else assert.equal(codeOf(outcome), "NET_PROTOCOL");
     await server.closed(1);
   });
 

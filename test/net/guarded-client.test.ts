@@ -207,6 +207,25 @@ describe("createGuardedClient()", () => {
     ]);
   });
 
+  it("bounds a body by its declared length, or by reading when that says nothing", async () => {
+    const answer = (size: number, headers: Record<string, string>): Response =>
+      new Response("x".repeat(size), { headers });
+    const cases: readonly (readonly [Response, number, boolean])[] = [
+      [answer(2000, { "content-length": "2000" }), 1024, true],
+      [answer(1024, { "content-length": "1024" }), 1024, false],
+      [answer(50_000, { "content-length": "50000" }), 1024, true],
+      [answer(50_000, { "content-length": "5", "transfer-encoding": "chunked" }), 1024, true],
+      [answer(50_000, { "content-length": "5, 5" }), 1024, true],
+      [answer(3, { "content-length": "-1" }), 3, false],
+    ];
+    for (const [response, length, truncated] of cases) {
+      const { client } = open({ addresses: { [PUBLIC]: response } });
+      const outcome = await client.send({ ...post(`http://${PUBLIC}/`), keepBytes: 1024 });
+      assert.ok(outcome.kind === "response");
+      assert.deepEqual([outcome.body.length, outcome.truncated], [length, truncated]);
+    }
+  });
+
   it("lets no header of the caller frame the message or name another host", async () => {
     const { client, dialer } = open({ addresses: { [PUBLIC]: new Response("") } });
     const headers = {

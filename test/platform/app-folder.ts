@@ -18,8 +18,8 @@ export interface AppFolder {
 
 /** An empty folder, or a copy of fixture `name` with its `packages` installed. */
 export async function createAppFolder(name?: string): Promise<AppFolder> {
-  const { path, remove } = await createTempDir("pylon-app-");
-  const dir = join(path, "app");
+  const temp = await createTempDir("pylon-app-");
+  const dir = join(temp.path, "app");
   mkdirSync(dir);
   if (name !== undefined) {
     cpSync(join(FIXTURES, name), dir, { recursive: true });
@@ -45,7 +45,7 @@ export async function createAppFolder(name?: string): Promise<AppFolder> {
     },
     async remove() {
       for (const app of loaded) app.dispose();
-      await remove();
+      await temp.remove();
     },
   };
 }

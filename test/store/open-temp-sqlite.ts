@@ -11,8 +11,8 @@ import { createTempDir } from "../support/temp-dir.ts";
 
 export interface TempSqlite extends OpenedStore {
   readonly path: string;
-  reopen(): Promise<Store>;
-  second(): Promise<Store>;
+  readonly reopen: () => Promise<Store>;
+  readonly second: () => Promise<Store>;
 }
 
 export async function openTempSqlite(platform: SqlitePlatform = sqlitePlatform): Promise<TempSqlite> {

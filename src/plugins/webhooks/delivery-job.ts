@@ -3,6 +3,7 @@
 
 import type { Clock } from "../../core/clock.ts";
 import { SYSTEM } from "../../core/identity.ts";
+import { isJson } from "../../core/json.ts";
 import { createHmacSigner, type HmacSigner } from "../../crypto/hmac.ts";
 import type { Data } from "../../data/data.ts";
 import { exponentialDelayMs, retryAfterMs } from "../../jobs/backoff.ts";
@@ -58,25 +59,37 @@ export function nextDelayMs(hook: Hook, attempt: number, result: AttemptResult, 
  * The hook that a stored delivery belongs to now. A named hook may have moved to another URL; an unnamed one is only the
  * same while its URL is, because its index says nothing after the list was edited.
  */
-export function findHook(hooks: readonly Hook[], delivery: Delivery, entity: string): Hook | undefined {
+export function findHook(hooks: readonly Hook[], delivery: Omit<Delivery, "body">): Hook | undefined {
+  const serves = (hook: Hook): boolean => hook.url === delivery.url && hook.entity === delivery.entity;
   const same = hooks.find((hook) => hook.name === delivery.hook);
-  if (same && (same.named || same.url === delivery.url)) return same;
-  return hooks.find((hook) => hook.url === delivery.url && hook.entity === entity);
+  if (same && (same.named || (serves(same) && same.events.has(delivery.event)))) return same;
+  // Two hooks to one URL may have secrets of their own: the one for the event comes first.
+  return hooks.find((hook) => serves(hook) && hook.events.has(delivery.event)) ?? hooks.find(serves);
+}
+
+/** A delivery that is given up, and why. */
+interface LostDelivery {
+  readonly job: Job;
+  /** Where the last attempt went. */
+  readonly url: string;
+  readonly result: AttemptResult;
+  readonly now: number;
 }
 
 /** The row of the dead-letter entity, written in the transaction that ends the delivery. */
-async function buryDelivery(data: Data, tx: Tx, job: Job, result: AttemptResult, now: number): Promise<void> {
+async function buryDelivery(data: Data, tx: Tx, { job, url, result, now }: LostDelivery): Promise<void> {
   const delivery = deliveryOf(job);
   const body = bodyOf(delivery);
   const scope = { actor: SYSTEM, policies: false, requestId: null, internal: true };
   await data.within(scope, tx).insert(DEAD_LETTER, {
     deliveryId: job.id,
     hook: delivery.hook,
-    url: delivery.url,
+    url,
     entity: body.entity,
     rowId: body.row_id,
     event: body.event,
-    payload: body,
+    // A row's own JSON may be as deep as a field takes, and here it is two levels deeper.
+    payload: isJson(body) ? body : delivery.body,
     attempts: job.attempt,
     lastStatus: result.status,
     lastError: result.error,
@@ -127,8 +140,8 @@ export function createDeliveryJob(options: DeliveryJobOptions): JobHandler {
     const note = { status: result.status, error: result.error };
     if (result.delivered) return { kind: "done", note };
     if (!hook || result.final || job.attempt >= hook.maxAttempts) {
-      const now = options.clock.now();
-      return { kind: "dead", note, settle: (tx) => buryDelivery(options.data(), tx, job, result, now) };
+      const lost = { job, url: hook?.url ?? deliveryOf(job).url, result, now: options.clock.now() };
+      return { kind: "dead", note, settle: (tx) => buryDelivery(options.data(), tx, lost) };
     }
     return { kind: "retry", delayMs: nextDelayMs(hook, job.attempt, result, options.random), note };
   };
@@ -138,12 +151,9 @@ export function createDeliveryJob(options: DeliveryJobOptions): JobHandler {
     laneConcurrency: HOOK_CONCURRENCY,
     async run(job, context) {
       const delivery = deliveryOf(job);
-      const hook = options.hooks.find(
-        (candidate) => candidate.name === delivery.hook && candidate.url === delivery.url,
-      );
-      const found = hook ?? findHook(options.hooks, delivery, bodyOf(delivery).entity);
-      if (!found) return plan(job, undefined, HOOK_REMOVED);
-      return plan(job, found, await attempt(found, delivery, context.signal));
+      const hook = findHook(options.hooks, delivery);
+      if (!hook) return plan(job, undefined, HOOK_REMOVED);
+      return plan(job, hook, await attempt(hook, delivery, context.signal));
     },
   };
 }

@@ -6,24 +6,29 @@ import { coreError } from "../../core/errors.ts";
 import { SYSTEM } from "../../core/identity.ts";
 import type { Data } from "../../data/data.ts";
 import { defineRoute, type Route } from "../../plugin/route.ts";
-import type { Job, JobState, Reader } from "../../store/store.ts";
+import type { Job, JobQuery, JobState, Reader } from "../../store/store.ts";
 import { DEAD_LETTER } from "./dead-letter.ts";
+import { findHook } from "./delivery-job.ts";
 import { bodyOf, DELIVERY_KIND, deliveryOf } from "./delivery.ts";
+import type { Hook } from "./hook-config.ts";
 import { webhookError } from "./webhook-errors.ts";
 
 const STATUSES = ["pending", "succeeded", "failed", "dead"] as const;
 type DeliveryStatus = (typeof STATUSES)[number];
 
-const LIVE: readonly JobState[] = ["ready", "leased", "blocked"];
+const WAITING: readonly JobState[] = ["ready", "blocked"];
+const LIVE: readonly JobState[] = [...WAITING, "leased"];
+/** Attempts under way: the engines of all replicas run fewer than this. */
+const MAX_RUNNING = 10_000;
 
-/** `pending` was never tried; `failed` was, and is tried again. */
-const QUERY_OF: Readonly<Record<DeliveryStatus, { readonly states: readonly JobState[]; readonly tried?: boolean }>> = {
-  pending: { states: LIVE, tried: false },
-  failed: { states: LIVE, tried: true },
-  succeeded: { states: ["done"] },
-  dead: { states: ["dead"] },
+/** `pending` has no attempt behind it; `failed` has, and is tried again. What runs is told apart by its attempts. */
+const QUERIES_OF: Readonly<Record<DeliveryStatus | "all", readonly Pick<JobQuery, "states" | "tried">[]>> = {
+  pending: [{ states: WAITING, tried: false }, { states: ["leased"] }],
+  failed: [{ states: WAITING, tried: true }, { states: ["leased"] }],
+  succeeded: [{ states: ["done"] }],
+  dead: [{ states: ["dead"] }],
+  all: [{ states: [...LIVE, "done", "dead"] }],
 };
-const ALL_STATES: readonly JobState[] = [...LIVE, "done", "dead"];
 
 function finishedAttempts(job: Job): number {
   return job.state === "leased" ? job.attempt - 1 : job.attempt;
@@ -39,14 +44,15 @@ function isoOrNull(ms: number | null): string | null {
   return ms === null ? null : new Date(ms).toISOString();
 }
 
-/** A delivery as the API shows it. Times are ISO 8601. */
-export function describeDelivery(job: Job): Record<string, unknown> {
+/** A delivery as the API shows it: the URL of an unfinished one is where it goes next. Times are ISO 8601. */
+export function describeDelivery(job: Job, hooks: readonly Hook[]): Record<string, unknown> {
   const delivery = deliveryOf(job);
   const body = bodyOf(delivery);
+  const hook = LIVE.includes(job.state) ? findHook(hooks, delivery) : undefined;
   return {
     deliveryId: job.id,
     hook: delivery.hook,
-    url: delivery.url,
+    url: hook?.url ?? delivery.url,
     entity: body.entity,
     rowId: body.row_id,
     event: body.event,
@@ -66,9 +72,26 @@ const listQuery = z.strictObject({
 });
 
 export interface DeliveryRoutesOptions {
+  readonly hooks: readonly Hook[];
   readonly reader: Reader;
   readonly data: () => Data;
   readonly clock: Clock;
+}
+
+/** The newest deliveries of a status below `beforeSeq`. */
+async function listDeliveries(
+  reader: Reader,
+  status: DeliveryStatus | undefined,
+  page: Pick<JobQuery, "beforeSeq" | "limit">,
+): Promise<Job[]> {
+  const found = await Promise.all(
+    QUERIES_OF[status ?? "all"].map((query) => {
+      const limit = query.states.includes("leased") && status ? MAX_RUNNING : page.limit;
+      return reader.listJobs({ kind: DELIVERY_KIND, ...page, ...query, limit });
+    }),
+  );
+  const jobs = found.flat().filter((job) => status === undefined || statusOf(job) === status);
+  return jobs.sort((a, b) => b.seq - a.seq).slice(0, page.limit);
 }
 
 async function findDelivery(reader: Reader, deliveryId: string): Promise<Job> {
@@ -102,16 +125,12 @@ export function deliveryRoutes(options: DeliveryRoutesOptions): Route[] {
     query: listQuery,
     answers: { 200: { description: "A page of deliveries" } },
     async handle({ query }) {
-      const found = await options.reader.listJobs({
-        kind: DELIVERY_KIND,
-        ...(query.status ? QUERY_OF[query.status] : { states: ALL_STATES }),
-        ...(query.cursor === undefined ? {} : { beforeSeq: query.cursor }),
-        limit: query.limit + 1,
-      });
+      const below = query.cursor === undefined ? {} : { beforeSeq: query.cursor };
+      const found = await listDeliveries(options.reader, query.status, { ...below, limit: query.limit + 1 });
       const page = found.slice(0, query.limit);
       const last = page.at(-1);
       const nextCursor = found.length > query.limit && last ? String(last.seq) : null;
-      return { status: 200, json: { data: page.map(describeDelivery), next_cursor: nextCursor } };
+      return { status: 200, json: { data: page.map((job) => describeDelivery(job, options.hooks)), next_cursor: nextCursor } };
     },
   });
   const show = defineRoute({
@@ -125,7 +144,8 @@ export function deliveryRoutes(options: DeliveryRoutesOptions): Route[] {
       const job = await findDelivery(options.reader, params.deliveryId ?? "");
       const attempts = await options.reader.listAttempts(job.id);
       const log = attempts.map(({ startedAt, ...attempt }) => ({ ...attempt, startedAt: isoOrNull(startedAt) }));
-      return { status: 200, json: { ...describeDelivery(job), payload: bodyOf(deliveryOf(job)), attempts_log: log } };
+      const shown = describeDelivery(job, options.hooks);
+      return { status: 200, json: { ...shown, payload: bodyOf(deliveryOf(job)), attempts_log: log } };
     },
   });
   const retry = defineRoute({

@@ -1,8 +1,9 @@
 // A delivery: the exact bytes that a hook sends, what is stored to send them again, and their signature.
 
-import { encodeHex } from "../../crypto/hex.ts";
 import type { HmacSigner } from "../../crypto/hmac.ts";
-import type { Change } from "../../data/change.ts";
+import type { JsonObject } from "../../core/json.ts";
+import { encodeHex } from "../../crypto/hex.ts";
+import type { Change, WriteOp } from "../../data/change.ts";
 import type { Job, NewJob } from "../../store/store.ts";
 import type { Hook } from "./hook-config.ts";
 
@@ -13,6 +14,8 @@ export const DELIVERY_KIND = "webhook";
 export interface Delivery {
   readonly hook: string;
   readonly url: string;
+  readonly entity: string;
+  readonly event: WriteOp;
   readonly body: string;
 }
 
@@ -26,26 +29,37 @@ export interface DeliveryBody {
   readonly delivery_id: string;
 }
 
-/** The body of the seeds: these keys in this order. */
-export function deliveryBody(change: Change, deliveryId: string): string {
+/** The body of the seeds: these keys in this order. `data` is the row as the API shows it. */
+export function deliveryBody(change: Change, data: JsonObject, deliveryId: string): string {
   return JSON.stringify({
     event: change.op,
     entity: change.entity,
     row_id: change.id,
-    data: change.after ?? change.before,
+    data,
     timestamp: new Date(change.at).toISOString(),
     delivery_id: deliveryId,
   } satisfies DeliveryBody);
 }
 
+/** Deliveries of one hook share a lane: what one receiver does to them delays no other. */
+export function laneOf(hook: Hook): string {
+  return `${DELIVERY_KIND}:${hook.name}`;
+}
+
 /** The job that delivers `change` to `hook`. Its key keeps the deliveries of one row to one hook in commit order. */
-export function planDelivery(hook: Hook, change: Change, deliveryId: string): NewJob {
-  const delivery: Delivery = { hook: hook.name, url: hook.url, body: deliveryBody(change, deliveryId) };
+export function planDelivery(hook: Hook, change: Change, data: JsonObject, deliveryId: string): NewJob {
+  const delivery: Delivery = {
+    hook: hook.name,
+    url: hook.url,
+    entity: change.entity,
+    event: change.op,
+    body: deliveryBody(change, data, deliveryId),
+  };
   return {
     id: deliveryId,
     kind: DELIVERY_KIND,
-    lane: `${DELIVERY_KIND}:${hook.name}`,
-    key: `${DELIVERY_KIND}:${hook.name}:${change.entity}:${change.id}`,
+    lane: laneOf(hook),
+    key: `${laneOf(hook)}:${change.entity}:${change.id}`,
     payload: JSON.stringify(delivery),
     dueAt: change.at,
     createdAt: change.at,

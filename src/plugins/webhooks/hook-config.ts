@@ -8,16 +8,28 @@ import type { Manifest } from "../../manifest/manifest.ts";
 
 const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/;
 const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
-/** What the delivery itself sets, and what would change how the body is read. */
+/** What the delivery and its connection set themselves, and what would change how the body is read. */
 const RESERVED_HEADERS: ReadonlySet<string> = new Set([
-  "host",
+  "accept-encoding",
+  "connection",
+  "content-encoding",
   "content-length",
   "content-type",
-  "content-encoding",
+  "expect",
+  "host",
+  "http2-settings",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
   "transfer-encoding",
-  "connection",
+  "upgrade",
   "x-pylon-signature",
 ]);
+/** RFC 9110 section 5.5: no control character but the tab, and only what one byte can carry. */
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 function isTarget(text: string): boolean {
   const url = URL.parse(text);
@@ -64,18 +76,32 @@ export interface Hook {
   readonly backoffMs: number;
 }
 
+function valueProblems(value: string, path: string, env: Env): Problem[] {
+  const problems: Problem[] = [];
+  for (const [, variable = ""] of value.matchAll(VARIABLE)) {
+    if (!env[variable]) problems.push({ path, message: `${variable} is not set`, missingEnv: variable });
+  }
+  // Otherwise "${MY-KEY}" would be sent as it stands.
+  if (value.replaceAll(VARIABLE, "").includes("${")) {
+    problems.push({ path, message: "Expected ${NAME} with letters, digits and underscores" });
+  }
+  // The value may hold a secret, so it is not shown.
+  if (!HEADER_VALUE.test(fillVariables(value, env))) {
+    problems.push({ path, message: "A header value cannot have line breaks, or characters beyond Latin-1" });
+  }
+  return problems;
+}
+
 function headerProblems(headers: Readonly<Record<string, string>>, path: string, env: Env): Problem[] {
+  const seen = new Set<string>();
   return Object.entries(headers).flatMap(([name, value]) => {
     const at = `${path}.headers.${name}`;
+    const lower = name.toLowerCase();
     const problems: Problem[] = [];
-    if (RESERVED_HEADERS.has(name.toLowerCase()))
-      problems.push({ path: at, message: "The delivery sets this header itself" });
-    for (const [, variable = ""] of value.matchAll(VARIABLE)) {
-      if (!env[variable]) problems.push({ path: at, message: `${variable} is not set`, missingEnv: variable });
-    }
-    const filled = fillVariables(value, env);
-    if (/[\r\n\0]/.test(filled)) problems.push({ path: at, message: "A header value cannot have line breaks" });
-    return problems;
+    if (RESERVED_HEADERS.has(lower)) problems.push({ path: at, message: "The delivery sets this header itself" });
+    if (seen.has(lower)) problems.push({ path: at, message: "This header is given twice" });
+    seen.add(lower);
+    return [...problems, ...valueProblems(value, at, env)];
   });
 }
 

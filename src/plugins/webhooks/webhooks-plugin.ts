@@ -30,16 +30,20 @@ export const webhooksPlugin: Plugin = definePluginType({
   setup(config, host) {
     const hooks = resolveHooks(config, host.env);
     const hooksOf = indexHooks(hooks);
+    const { clock, http, reader, data } = host;
     const enqueue = async (change: Change, tx: Tx): Promise<void> => {
-      for (const hook of hooksOf(change)) {
-        await tx.enqueueJob(planDelivery(hook, change, `wh_${host.ulid(change.at)}`));
+      const matching = hooksOf(change);
+      const row = change.after ?? change.before;
+      if (matching.length === 0 || !row) return;
+      const shown = data().model.entity(change.entity).codec.toJson(row);
+      for (const hook of matching) {
+        await tx.enqueueJob(planDelivery(hook, change, shown, `wh_${host.ulid(change.at)}`));
       }
     };
-    const { clock, http, reader, data } = host;
     return {
       hooks: { entities: new Set(hooks.map((hook) => hook.entity)), within: enqueue },
       jobs: [createDeliveryJob({ hooks, http, clock, data, random: Math.random })],
-      routes: deliveryRoutes({ reader, data, clock }),
+      routes: deliveryRoutes({ hooks, reader, data, clock }),
     };
   },
 });

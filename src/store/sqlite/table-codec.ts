@@ -36,7 +36,7 @@ function decodeValue(type: ColumnType, value: SqlValue): Value {
   if (value === null) return null;
   if (type === "bool") return value === 1 || value === 1n;
   if (type === "json") return JSON.parse(String(value)) as Json;
-  if (type !== "int") return typeof value === "bigint" ? Number(value) : value;
+  if (type !== "int") return value;
   if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : value;
   // Deno answers -2^63 as a number instead of refusing it; a number that large is exactly that one.
   return typeof value === "number" && !Number.isSafeInteger(value) ? BigInt(value) : value;

@@ -1,0 +1,16 @@
+// What Bun gives an instance: outbound connections to checked addresses, macrotasks, and values that follow asynchronous code.
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { CurrentCall } from "../functions/current-call.ts";
+import type { Platform } from "../pylon.ts";
+import { createBunDialer } from "./dial-bun.ts";
+
+export function createBunPlatform(): Platform {
+  return {
+    dialer: createBunDialer(),
+    defer: (task) => {
+      setImmediate(task);
+    },
+    storage: new AsyncLocalStorage<CurrentCall>(),
+  };
+}
