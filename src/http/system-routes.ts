@@ -43,15 +43,15 @@ const TAG = "system";
 const NO_STORE: Readonly<Record<string, string>> = { "cache-control": "no-store" };
 const PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
 
-/** Only coded errors have a text that was written for strangers; a driver's may name hosts and users. */
+/** The code and no text: this is answered to anyone, and a driver's text may name hosts, files and users. */
 function reasonOf(error: unknown): string {
-  return isPylonError(error) ? error.message : "Failed";
+  return isPylonError(error) ? error.code : "INTERNAL";
 }
 
 /** Why `probe` is not ready; null when it is. Never rejects. */
 function runProbe(name: string, probe: Probe, clock: Clock): Promise<string | null> {
   return new Promise((resolve) => {
-    const cancel = clock.setTimer(PROBE_TIMEOUT_MS, () => resolve(`${name}: No answer in ${PROBE_TIMEOUT_MS} ms`));
+    const cancel = clock.setTimer(PROBE_TIMEOUT_MS, () => resolve(`${name}: no answer in ${PROBE_TIMEOUT_MS} ms`));
     const settle = (reason: string | null): void => {
       cancel();
       resolve(reason);

@@ -1,8 +1,12 @@
+// Identity over HTTP, from the request to the SQLite file and back: shapes, statuses, limits, and who is refused.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ADMIN_TOKEN, lastCode, wrongCode } from "../auth/auth-harness.ts";
 import { type Answer, codeOf, fieldsOf, type Stack, textOf, withStack } from "./assembled-stack.ts";
 
+/** Said out loud: some runtimes call a text body text/plain. */
+const JSON_TYPE = { "content-type": "application/json" };
 const ADA = "ada@example.com";
 const BOB = "bob@example.com";
 
@@ -72,7 +76,10 @@ describe("signing in over HTTP", () => {
       assert.equal((await verify({ email: ADA, code, tenant_id: "x" })).status, 400);
       const notAnAddress = await stack.ask("POST /api/auth/magic/send", { json: { email: "nobody" } });
       assert.equal(codeOf(notAnAddress), "VALIDATION_FAILED");
-      assert.equal(codeOf(await stack.ask("POST /api/auth/magic/send", { body: "{" })), "INVALID_JSON");
+      assert.equal(
+        codeOf(await stack.ask("POST /api/auth/magic/send", { body: "{", headers: JSON_TYPE })),
+        "INVALID_JSON",
+      );
     }));
 
   it("tells who waits for how long: one send per address per minute", () =>

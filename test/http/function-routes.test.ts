@@ -1,3 +1,5 @@
+// Functions over HTTP: arguments and results, what a failure tells, and that a signed request arrives byte for byte.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { action, mutation, query, type FunctionDefinition } from "../../src/functions/define.ts";
@@ -5,6 +7,8 @@ import { v } from "../../src/functions/validators.ts";
 import { ADMIN_TOKEN } from "../auth/auth-harness.ts";
 import { codeOf, fieldsOf, type Stack, textOf, withStack } from "./assembled-stack.ts";
 
+/** Said out loud: some runtimes call a text body text/plain. */
+const JSON_TYPE = { "content-type": "application/json" };
 const MANIFEST = {
   manifest_version: 1,
   name: "shop",
@@ -73,7 +77,7 @@ describe("POST /api/fn/:name", () => {
       assert.equal(misfit.status, 400);
       assert.equal(codeOf(misfit), "VALIDATION_FAILED");
       assert.equal(codeOf(await stack.ask("POST /api/fn/greet", { json: [] })), "VALIDATION_FAILED");
-      assert.equal(codeOf(await stack.ask("POST /api/fn/greet", { body: "{" })), "INVALID_JSON");
+      assert.equal(codeOf(await stack.ask("POST /api/fn/greet", { body: "{", headers: JSON_TYPE })), "INVALID_JSON");
       for (const name of ["missing", "constructor", "__proto__"]) {
         const unknown = await stack.ask(`POST /api/fn/${name}`);
         assert.equal(unknown.status, 404);

@@ -1,3 +1,5 @@
+// Whatever the entities and functions of an application are called, its OpenAPI document is sound and complete.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

@@ -1,3 +1,5 @@
+// The OpenAPI document of a real application: sound in itself, and true of what is served.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";

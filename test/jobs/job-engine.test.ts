@@ -276,7 +276,9 @@ describe("lanes", () => {
     await h.rest();
     assert.equal(h.calls.length, 2);
     assert.equal((await h.store.reader.countJobs()).leased, 10, "two under way and four ahead of each slot");
-    await h.engine.stop({ drainMs: 0 });
+    const stopping = h.engine.stop({ drainMs: 0 });
+    await h.advance(1);
+    await stopping;
     const job = await h.store.reader.getJob("j5");
     assert.equal(job?.state, "ready");
     assert.equal(job?.attempt, 0, "an attempt that never began does not count");
