@@ -1,5 +1,6 @@
 // What a handler is given as `ctx`: the shapes that application code is written against.
 
+import type { Env } from "../core/env.ts";
 import type { PylonError } from "../core/errors.ts";
 import type { Loose } from "./validators.ts";
 
@@ -72,7 +73,7 @@ export interface WebhookRequest {
 
 interface BaseContext {
   readonly auth: FunctionAuth;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Env;
   /**
    * Makes an error that the caller sees as 400 with this code and message: `throw ctx.error("SOLD_OUT", "…")`. Nothing
    * happens unless it is thrown.

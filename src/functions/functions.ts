@@ -2,11 +2,12 @@
 // failure. The text of an unexpected error goes to the log and nowhere else.
 
 import type { Clock } from "../core/clock.ts";
+import type { Env } from "../core/env.ts";
 import { isPylonError, messageOf, type PylonError } from "../core/errors.ts";
 import type { Identity } from "../core/identity.ts";
 import { createUlidSource, type UlidSource } from "../core/ids.ts";
 import type { Json, JsonObject } from "../core/json.ts";
-import type { Data } from "../data/data.ts";
+import type { Data, DataWriter } from "../data/data.ts";
 import type { JobHandler } from "../jobs/job-handler.ts";
 import type { WebhookRequest } from "./contexts.ts";
 import type { CallStorage } from "./current-call.ts";
@@ -47,7 +48,7 @@ export interface FunctionsOptions {
   /** @default a source of its own */
   readonly ulid?: UlidSource;
   /** What `ctx.env` gives. */
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Env;
   readonly storage: CallStorage;
   /** @default 30000 */
   readonly timeoutMs?: number;
@@ -61,6 +62,8 @@ export interface FunctionsOptions {
 export interface Caller {
   readonly actor: Identity;
   readonly requestId: string | null;
+  /** The last thing that a mutation does in its transaction; not called for other kinds. */
+  readonly beforeCommit?: (writer: DataWriter, result: Json) => Promise<void>;
 }
 
 export interface FunctionInfo {
@@ -76,6 +79,8 @@ export interface Functions {
   callWebhook(name: string, request: WebhookRequest, caller: Caller): Promise<Json>;
   /** Runs a definition that has no place among the named ones, such as a handler in a plugin's configuration. */
   run(name: string, definition: FunctionDefinition, args: unknown, caller: Caller): Promise<Json>;
+  /** @throws FN_NOT_FOUND */
+  kindOf(name: string): FunctionKind;
   /** By name. */
   list(): FunctionInfo[];
   /** Calls that start from now on find these; calls under way end as they began. */
@@ -143,6 +148,7 @@ export function createFunctions(options: FunctionsOptions): Functions {
       return runBounded({ name, definition, args: {}, request, ...caller });
     },
     run: (name, definition, args, caller) => runBounded({ name, definition, args, ...caller }),
+    kindOf: (name) => find(name).kind,
     list: () =>
       [...definitions]
         .map(([name, { kind, args }]) => ({ name, kind, argsSchema: argsJsonSchema(args) }))

@@ -2,6 +2,7 @@
 // does, the call ends by its deadline, and nothing goes through its context afterwards.
 
 import type { Clock } from "../core/clock.ts";
+import type { Env } from "../core/env.ts";
 import { PylonError } from "../core/errors.ts";
 import type { Identity } from "../core/identity.ts";
 import type { Json } from "../core/json.ts";
@@ -24,7 +25,7 @@ const MAX_CODE_CHARS = 100;
 export interface FunctionRuntime extends ScheduleSource {
   readonly data: Data;
   readonly clock: Clock;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Env;
   readonly storage: CallStorage;
   readonly timeoutMs: number;
 }
@@ -41,7 +42,7 @@ export interface Invocation {
   readonly outer?: AbortSignal;
   readonly stop?: AbortSignal;
   /** The last thing that a mutation does in its transaction. */
-  readonly beforeCommit?: (writer: DataWriter) => Promise<void>;
+  readonly beforeCommit?: (writer: DataWriter, result: Json) => Promise<void>;
 }
 
 interface Attempt {
@@ -161,7 +162,7 @@ async function runMutation(runtime: FunctionRuntime, invocation: Invocation, dea
     hasEnded = false;
     const write: CurrentCall["write"] = (use) => use(writer);
     const result = await attempt({ runtime, invocation, deadline, reader: writer, rows: writer, write });
-    await invocation.beforeCommit?.(writer);
+    await invocation.beforeCommit?.(writer, result);
     hasEnded = true;
     return result;
   };

@@ -2,9 +2,11 @@
 // signature over its bytes can be checked.
 
 import { z } from "zod";
+import type { Json } from "../core/json.ts";
+import type { DataWriter } from "../data/data.ts";
 import type { WebhookRequest } from "../functions/contexts.ts";
 import type { Caller, Functions } from "../functions/functions.ts";
-import { defineRoute, type Route, type RouteRequest } from "../plugin/route.ts";
+import { defineRoute, type Route, type RouteAnswer, type RouteRequest } from "../plugin/route.ts";
 
 export const FUNCTION_PATH = "/api/fn/:name";
 export const WEBHOOK_PATH = "/api/webhooks/:name";
@@ -31,6 +33,20 @@ function webhookRequestOf({ raw, rawBody }: RouteRequest): WebhookRequest {
   };
 }
 
+/** With an Idempotency-Key the answer of a mutation commits with it; other kinds have no transaction to commit it in. */
+async function callOnce(functions: Functions, request: RouteRequest): Promise<RouteAnswer> {
+  const name = request.params.name ?? "";
+  const { receipt } = request;
+  if (receipt && functions.kindOf(name) === "mutation") {
+    const beforeCommit = (writer: DataWriter, result: Json): Promise<void> =>
+      receipt.commit(writer.tx, { status: 200, json: result });
+    const result = await functions.call(name, request.body, { ...callerOf(request), beforeCommit });
+    return { status: 200, json: result };
+  }
+  await receipt?.reserve();
+  return { status: 200, json: await functions.call(name, request.body, callerOf(request)) };
+}
+
 export function functionRoutes(functions: Functions): Route[] {
   return [
     defineRoute({
@@ -40,19 +56,18 @@ export function functionRoutes(functions: Functions): Route[] {
       tag: "functions",
       summary: "Call a function with its arguments",
       body: z.unknown(),
-      idempotency: "recorded",
+      idempotency: "transactional",
       answers: {
         200: { description: "What the function returned", schema: {} },
         404: { description: "No such function" },
       },
-      async handle(request) {
-        return { status: 200, json: await functions.call(request.params.name ?? "", request.body, callerOf(request)) };
-      },
+      handle: (request) => callOnce(functions, request),
     }),
     defineRoute({
       method: "ALL",
       path: WEBHOOK_PATH,
       access: "anyone",
+      foreignAuthorization: true,
       tag: "functions",
       summary: "Hand a request to an action",
       rawBody: true,

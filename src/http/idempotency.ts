@@ -3,7 +3,7 @@
 
 import type { Clock } from "../core/clock.ts";
 import type { Identity } from "../core/identity.ts";
-import { coreError } from "../core/errors.ts";
+import { coreError, isPylonError } from "../core/errors.ts";
 import { sha256Hex } from "../crypto/digest.ts";
 import type { Receipt, RouteAnswer } from "../plugin/route.ts";
 import type { Row, Store, TableSpec, Tx } from "../store/store.ts";
@@ -52,9 +52,6 @@ function replay(row: Row): RouteAnswer {
   };
 }
 
-/** Thrown inside the transaction when another request with the key committed first. */
-const RACE = Symbol("another request with this key committed first");
-
 export function createIdempotency(store: Store, clock: Clock): Idempotency {
   const answerFrom = (row: Row | undefined, fingerprint: string): RouteAnswer | undefined => {
     if (!row || (row.createdAt as number) < clock.now() - KEPT_MS) return undefined;
@@ -75,10 +72,11 @@ export function createIdempotency(store: Store, clock: Clock): Idempotency {
     const found = await tx.get(TABLE, id);
     if (!found) {
       // Two replicas may both have found nothing; only one of them may commit its write.
-      if ((await tx.insert(TABLE, row)).kind === "conflict") throw RACE;
+      if ((await tx.insert(TABLE, row)).kind === "conflict")
+        throw httpError("IDEMPOTENCY_IN_PROGRESS", { retryAfterSecs: 1 });
       return;
     }
-    if (answerFrom(found, fingerprint)) throw RACE;
+    if (answerFrom(found, fingerprint)) throw httpError("IDEMPOTENCY_IN_PROGRESS", { retryAfterSecs: 1 });
     const { id: _, ...columns } = row;
     await tx.update(TABLE, id, columns);
   };
@@ -122,7 +120,8 @@ export function createIdempotency(store: Store, clock: Clock): Idempotency {
         if (reserved && !committed) await finish(id, answer);
         return answer;
       } catch (error) {
-        if (error === RACE) {
+        // Another request with the key has committed in the meantime: its answer is this one's as well.
+        if (isPylonError(error, "IDEMPOTENCY_IN_PROGRESS")) {
           const first = answerFrom(await store.reader.get(TABLE, id), fingerprint);
           if (first) return first;
         }

@@ -1,7 +1,7 @@
 // Runs one route for one request: who asks, may they, do the inputs fit, what is the answer.
 
-import { coreError } from "../core/errors.ts";
-import type { Identity } from "../core/identity.ts";
+import { coreError, isPylonError } from "../core/errors.ts";
+import { ANONYMOUS, type Identity } from "../core/identity.ts";
 import type { Access, Receipt, Route, RouteAnswer, RouteRequest } from "../plugin/route.ts";
 import { httpError } from "./http-errors.ts";
 import type { Idempotency } from "./idempotency.ts";
@@ -93,11 +93,21 @@ async function runWithKey(
   return idempotency.run({ key, identity, method: raw.method, path, bodyText }, handle);
 }
 
+async function identifyFor(route: Route, authorization: string | null, options: RouteRunnerOptions): Promise<Identity> {
+  if (!route.foreignAuthorization) return options.identify(authorization);
+  try {
+    return await options.identify(authorization);
+  } catch (error) {
+    if (isPylonError(error, "INVALID_TOKEN")) return ANONYMOUS;
+    throw error;
+  }
+}
+
 export type RunRoute = (route: Route, incoming: Incoming) => Promise<RouteAnswer | Response>;
 
 export function createRouteRunner(options: RouteRunnerOptions): RunRoute {
   return async (route, incoming) => {
-    const identity = await options.identify(incoming.raw.headers.get("authorization"));
+    const identity = await identifyFor(route, incoming.raw.headers.get("authorization"), options);
     requireAccess(route.access, identity);
     const { bodyText, ...inputs } = await readInputs(route, incoming, options.maxBodyBytes);
     const { raw, requestId, params, peer } = incoming;

@@ -82,6 +82,7 @@ function healthRoute({ version, clock }: SystemRoutesOptions): Route {
     method: "GET",
     path: "/health",
     access: "anyone",
+    foreignAuthorization: true,
     tag: TAG,
     summary: "Whether the process is alive",
     answers: { 200: { description: "It is", schema } },
@@ -98,6 +99,7 @@ function readinessRoute({ store, probes, clock }: SystemRoutesOptions): Route {
     method: "GET",
     path: "/readyz",
     access: "anyone",
+    foreignAuthorization: true,
     tag: TAG,
     summary: "Whether the process may be sent requests",
     answers: {
@@ -117,6 +119,7 @@ function metricsRoute({ metrics, metricsAccess = "anyone" }: SystemRoutesOptions
     method: "GET",
     path: "/metrics",
     access: metricsAccess,
+    foreignAuthorization: metricsAccess === "anyone",
     tag: TAG,
     summary: "Counters in Prometheus' text format",
     answers: { 200: { description: "The counters", schema: { type: "string", contentMediaType: "text/plain" } } },

@@ -31,7 +31,7 @@ function planTls(url: URL, ca: string | undefined): BunFetchRequestInit["tls"] {
 function planPin(url: URL, address: string, ca: string | undefined): Pin {
   const literal = address.includes(":") ? `[${address}]` : address;
   const port = url.port === "" ? "" : `:${url.port}`;
-  const pinned = `${url.protocol}//${url.hostname}${port}${url.pathname}${url.search}`;
+  const pinned = `${url.protocol}//${literal}${port}${url.pathname}${url.search}`;
   return { address, url: pinned, host: url.host, tls: planTls(url, ca) };
 }
 

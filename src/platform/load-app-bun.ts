@@ -3,7 +3,7 @@
 // `@pylonsync/*` belongs to that instance alone.
 
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
-import { basename, extname, join } from "node:path";
+import { basename, extname, join, resolve } from "node:path";
 import { type FunctionDefinition, type FunctionDefinitions, isFunctionDefinition } from "../functions/define.ts";
 import { functionError } from "../functions/function-errors.ts";
 import type { PluginEntry } from "../manifest/merge.ts";
@@ -244,10 +244,19 @@ function createGraph(options: LoadAppOptions): Bun.ModuleGraph {
   return graph;
 }
 
+/** Without symbolic links, as Bun names files; a folder that is missing is found to be empty. */
+function resolveFolder(dir: string): string {
+  try {
+    return realpathSync(dir);
+  } catch {
+    return resolve(dir);
+  }
+}
+
 /** Loads the application in `dir`. Whatever is wrong with it is in `problems`; nothing of it is thrown. */
 export async function loadApp(options: LoadAppOptions): Promise<LoadedApp> {
   registerModules();
-  const dir = realpathSync(options.dir);
+  const dir = resolveFolder(options.dir);
   refreshResolver(dir);
   const graph = createGraph(options);
   const border = createGraphBorder(graph);

@@ -69,18 +69,25 @@ function pause(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-function createSpool(write: (bytes: Uint8Array) => number): Spool {
+/** `renderDropped` makes the line that stands for the ones that were left out. */
+function createSpool(write: (bytes: Uint8Array) => number, renderDropped: (count: number) => string): Spool {
   let lines: string[] = [];
   let waiting: Uint8Array = new Uint8Array();
+  let dropped = 0;
   let isScheduled = false;
   let isBroken = false;
 
   const gather = (): void => {
+    if (waiting.length === 0 && dropped > 0) {
+      lines.unshift(renderDropped(dropped));
+      dropped = 0;
+    }
     if (lines.length === 0) return;
     const added = Buffer.from(`${lines.join("\n")}\n`);
+    const fits = waiting.length + added.length <= MAX_WAITING_BYTES;
+    if (!fits) dropped += lines.length;
     lines = [];
-    if (waiting.length + added.length > MAX_WAITING_BYTES) return;
-    waiting = waiting.length === 0 ? added : Buffer.concat([waiting, added]);
+    if (fits) waiting = waiting.length === 0 ? added : Buffer.concat([waiting, added]);
   };
   /** Whether everything is out, or will never be. */
   const drain = (): boolean => {
@@ -114,13 +121,13 @@ function createSpool(write: (bytes: Uint8Array) => number): Spool {
 }
 
 export function createWriteLog({ format, colour, write, now = Date.now }: WriteLogOptions): WriteLog {
-  const spool = createSpool(write);
   const timestamp = createTimestamp(now);
   const render =
     format === "json"
       ? renderJsonLine
       : (level: LogLevel, event: string, time: string, fields: LogFields): string =>
           renderTextLine({ level, event, time, fields, colour });
+  const spool = createSpool(write, (count) => render("warn", "log.dropped", timestamp(), { lines: count }));
   const at =
     (level: LogLevel) =>
     (event: string, fields: LogFields = {}): void =>

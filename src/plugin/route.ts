@@ -49,6 +49,11 @@ export interface Route<Query = unknown, Body = unknown> {
   /** Hono syntax: `/api/admin/deliveries/:deliveryId`. */
   readonly path: string;
   readonly access: Access;
+  /**
+   * The Authorization header may be somebody else's (a sender of webhooks, a probe): one that Pylon does not know makes the
+   * caller anonymous instead of being refused.
+   */
+  readonly foreignAuthorization?: boolean;
   /** One line for the OpenAPI document. */
   readonly summary: string;
   /** Groups routes in the OpenAPI document. */

@@ -14,7 +14,9 @@ const isFinished = (job: ModelJob): boolean => FINISHED.includes(job.state);
 const bySeq = (left: ModelJob, right: ModelJob): number => left.seq - right.seq;
 const byDue = (left: ModelJob, right: ModelJob): number => left.dueAt - right.dueAt || bySeq(left, right);
 
-export function toJob({ log: _, ...job }: ModelJob): Job {
+export function toJob(modelled: ModelJob): Job {
+  const job: Job & { log?: unknown } = { ...modelled };
+  delete job.log;
   return job;
 }
 

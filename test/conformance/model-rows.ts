@@ -21,7 +21,7 @@ export const ITEM: TableSpec = {
 export type Rows = Map<string, Row>;
 
 function compareCodePoints(left: string, right: string): number {
-  const [a, b] = [[...left], [...right]];
+  const [a, b] = [Array.from(left), Array.from(right)];
   for (let place = 0; place < Math.min(a.length, b.length); place += 1) {
     const difference = (a[place]?.codePointAt(0) ?? 0) - (b[place]?.codePointAt(0) ?? 0);
     if (difference !== 0) return difference;
@@ -47,7 +47,7 @@ function holds(row: Row, condition: Condition): boolean {
   if (condition.op === "eq") return compareValues(value, condition.value) === 0;
   if (condition.op === "ne") return compareValues(value, condition.value) !== 0;
   if (value === null || condition.value === null) return false;
-  if (condition.op === "contains") return lowerAscii(String(value)).includes(lowerAscii(String(condition.value)));
+  if (condition.op === "contains") return lowerAscii(value as string).includes(lowerAscii(condition.value as string));
   const order = compareValues(value, condition.value);
   return { gt: order > 0, gte: order >= 0, lt: order < 0, lte: order <= 0 }[condition.op];
 }

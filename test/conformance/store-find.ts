@@ -1,6 +1,7 @@
 // Queries: every operator with its null semantics, total orders, and cursors that neither skip nor repeat a row.
 
 import assert from "node:assert/strict";
+import { inspect } from "node:util";
 
 import type { Comparison, Condition, Order, Query, Row, Store, Value } from "../../src/store/store.ts";
 import { createTables, findIds, insertAll, note, type StoreTest } from "./store-fixture.ts";
@@ -109,7 +110,7 @@ function testConditions(test: StoreTest): void {
   test("every comparison on every type, nulls included", async ({ store }) => {
     await openRows(store);
     for (const [condition, expected] of COMPARISONS) {
-      const label = condition.op === "in" ? "" : `${condition.column} ${condition.op} ${String(condition.value)}`;
+      const label = inspect(condition);
       assert.equal((await findIds(store, "Note", { where: [condition] })).join(""), expected, label);
       assert.equal(await store.reader.count("Note", [condition]), expected.length, label);
     }
@@ -119,7 +120,7 @@ function testConditions(test: StoreTest): void {
     await openRows(store);
     for (const [column, values, expected] of INS) {
       const where: Condition[] = [{ column, op: "in", values }];
-      assert.equal((await findIds(store, "Note", { where })).join(""), expected, `${column} in ${values.join()}`);
+      assert.equal((await findIds(store, "Note", { where })).join(""), expected, `${column} in ${inspect(values)}`);
       assert.equal(await store.reader.count("Note", where), expected.length);
     }
   });

@@ -1,3 +1,4 @@
+// Base64 and hexadecimal against the platform's own, and the rule that one value has one spelling.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

@@ -1,3 +1,4 @@
+// HMAC against published vectors and RFC 4231, and what must not verify.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import vectors from "../../fixtures/vectors/pylon-signature.json" with { type: "json" };

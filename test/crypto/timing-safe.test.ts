@@ -1,3 +1,4 @@
+// Equality of secrets and SHA-256 against plain equality and FIPS 180-4. Time itself is not measured here.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

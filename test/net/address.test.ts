@@ -1,3 +1,4 @@
+// Addresses and blocks against the platform's URL parser and against arithmetic on bits.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

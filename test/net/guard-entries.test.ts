@@ -1,3 +1,4 @@
+// What an operator may allow: every entry is read completely or is a problem with a path.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { parseAllowedHost, parseGuardEntries } from "../../src/net/guard-entries.ts";

@@ -1,3 +1,4 @@
+// The guard for any address and any text: one judgement for all spellings, and never an exception.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

@@ -1,3 +1,4 @@
+// The guard against the published SSRF targets, and each of its settings by example.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import vectors from "../../fixtures/vectors/ssrf-targets.json" with { type: "json" };

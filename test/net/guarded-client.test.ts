@@ -1,3 +1,4 @@
+// The client without a network, on virtual time: every ending is a value and nothing outlives its deadline.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createVirtualClock } from "../../src/core/clock.ts";

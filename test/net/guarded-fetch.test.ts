@@ -1,3 +1,4 @@
+// The guarded fetch without a network: a fetch in all but where it may go.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createVirtualClock } from "../../src/core/clock.ts";

@@ -1,3 +1,4 @@
+// Lookups are shared and short-lived; failures and hanging lookups are not kept.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createVirtualClock } from "../../src/core/clock.ts";

@@ -1,3 +1,4 @@
+// Codes of the platforms and what they mean; no text of an error reaches the message.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { failureOf } from "../../src/net/net-failure.ts";

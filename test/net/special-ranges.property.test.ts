@@ -1,3 +1,4 @@
+// Both edges of every refused block, the table read as intervals of numbers, and public neighbours by example.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

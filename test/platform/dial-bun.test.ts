@@ -1,3 +1,4 @@
+// Bun's dialer against the dialer contract and a hostile environment, and what only Bun needs: room for a crowd.
 import { describe, expect, it } from "bun:test";
 import { createSystemClock } from "../../src/core/clock.ts";
 import { createGuard } from "../../src/net/guard.ts";

@@ -120,6 +120,8 @@ describe("an application that is not well", () => {
   test("is told when there is nothing, or two of a thing", async () => {
     const made = await folder();
     expect((await made.load()).problems.map(({ file }) => file)).toEqual(["."]);
+    const nowhere = await made.load({}, { dir: join(made.dir, "nowhere") });
+    expect(nowhere.problems.map(({ file }) => file)).toEqual(["."]);
     made.write({ "app.ts": "export default {};", "app.js": "export default {};" });
     expect((await made.load()).problems.map(({ file }) => file)).toEqual(["app.js"]);
     made.delete("app.js");

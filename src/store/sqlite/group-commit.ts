@@ -51,9 +51,11 @@ function earliestPerLane(finished: readonly Finished[]): LaneDue[] {
   return Array.from(earliest, ([lane, dueAt]) => ({ lane, dueAt }));
 }
 
-/** Rejects when `signal` aborts before `work` ends. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return work;
+/** Starts work unless `signal` has aborted, and rejects when it aborts before the work ends. */
+function untilAborted<T>(start: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return start();
+  if (signal.aborted) return Promise.reject(signal.reason);
+  const work = start();
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason);
     if (signal.aborted) abort();
@@ -62,30 +64,17 @@ function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Pro
   });
 }
 
-export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
-  const { connection } = options;
-  const queue: Waiting[] = [];
-  const idle: (() => void)[] = [];
-  let draining = false;
-  let closed = false;
-
-  const [begin, commit] = [connection.prepare("BEGIN IMMEDIATE"), connection.prepare("COMMIT")];
+/** Runs one callback; its writes stay in the open transaction, or are undone when it throws. */
+function createSavepointRunner({
+  connection,
+  openTx,
+}: GroupCommitOptions): (waiting: Waiting) => Promise<Finished | undefined> {
   const [savepoint, releaseSavepoint] = [connection.prepare("SAVEPOINT write"), connection.prepare("RELEASE write")];
-
-  const rollBack = (): void => {
-    if (connection.isTransaction) connection.exec("ROLLBACK");
-  };
-
-  /** Runs one callback; its writes stay in the open transaction, or are undone when it throws. */
-  const runInSavepoint = async (waiting: Waiting): Promise<Finished | undefined> => {
-    if (waiting.signal?.aborted) {
-      waiting.reject(waiting.signal.reason);
-      return undefined;
-    }
-    const open = options.openTx();
+  return async (waiting) => {
+    const open = openTx();
     savepoint.run();
     try {
-      const value = await untilAborted(waiting.run(open.tx), waiting.signal);
+      const value = await untilAborted(() => waiting.run(open.tx), waiting.signal);
       open.end();
       releaseSavepoint.run();
       return { waiting, value, due: open.due };
@@ -97,6 +86,21 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       waiting.reject(toStoreError(error));
       return undefined;
     }
+  };
+}
+
+export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
+  const { connection } = options;
+  const queue: Waiting[] = [];
+  const idle: (() => void)[] = [];
+  let draining = false;
+  let closed = false;
+
+  const [begin, commit] = [connection.prepare("BEGIN IMMEDIATE"), connection.prepare("COMMIT")];
+  const runInSavepoint = createSavepointRunner(options);
+
+  const rollBack = (): void => {
+    if (connection.isTransaction) connection.exec("ROLLBACK");
   };
 
   const acknowledge = (finished: readonly Finished[]): void => {

@@ -1,0 +1,93 @@
+// What the commands need from the runtime, in the shape in which they use it. The entry of the program hands one in.
+
+import type { Log } from "../core/log.ts";
+import type { FunctionDefinitions } from "../functions/define.ts";
+import type { PluginEntry } from "../manifest/merge.ts";
+import type { Platform } from "../pylon.ts";
+import type { Sdk } from "../sdk/sdk.ts";
+import type { Store } from "../store/store.ts";
+
+/** Standard output or standard error. */
+export interface Terminal {
+  write(text: string): void;
+  /** A person is looking. */
+  readonly isTTY: boolean;
+}
+
+/** Why an application does not load. Line and column count from 1. */
+export interface AppProblem {
+  readonly file: string;
+  readonly line: number | null;
+  readonly column: number | null;
+  readonly message: string;
+}
+
+export interface AppSourceOptions {
+  readonly dir: string;
+  readonly sdk: Sdk;
+  /** What the application's own code sees as `fetch`. */
+  readonly fetch?: typeof fetch;
+  /** Hears what application code throws where nobody waits for it. */
+  readonly onUncaught: (error: unknown) => void;
+}
+
+/** An application as loaded from its folder; see `src/platform/load-app-bun.ts`. */
+export interface AppSource {
+  readonly manifests: readonly { readonly file: string; readonly value: unknown }[];
+  readonly plugins: readonly PluginEntry[];
+  readonly functions: FunctionDefinitions;
+  readonly problems: readonly AppProblem[];
+  idle(): Promise<void>;
+  dispose(): void;
+}
+
+export interface WatchAppOptions {
+  readonly dir: string;
+  readonly onChange: (paths: readonly string[]) => Promise<void>;
+  readonly onError: (error: unknown) => void;
+  readonly ignore: (path: string) => boolean;
+}
+
+export interface ListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly fetch: (request: Request, peer: string | null) => Promise<Response>;
+  readonly onError: (error: unknown) => void;
+}
+
+export interface Listener {
+  readonly port: number;
+  /** Accepts no more connections; resolves when the last answer is out. */
+  stop(): Promise<void>;
+  cut(): Promise<void>;
+}
+
+export type LogFormat = "text" | "json";
+
+export interface FlushableLog extends Log {
+  flush(): void;
+}
+
+export interface CliPlatform {
+  /** The environment of the process. `dev` adds what it reads from files. */
+  readonly env: Record<string, string | undefined>;
+  /** An absolute path. */
+  readonly cwd: string;
+  readonly pid: number;
+  readonly stdout: Terminal;
+  readonly stderr: Terminal;
+  /** What an instance runs on. */
+  openRuntime(): Promise<Platform>;
+  /** Opens a SQLite file. */
+  openStore(path: string): Promise<Store>;
+  loadApp(options: AppSourceOptions): Promise<AppSource>;
+  watchApp(options: WatchAppOptions): Promise<{ close(): void }>;
+  /** @throws an error whose `code` is EADDRINUSE, EADDRNOTAVAIL or EACCES */
+  listen(options: ListenerOptions): Promise<Listener>;
+  /** A log on standard output, flushed when the process ends. */
+  openLog(options: { readonly format: LogFormat; readonly colour: boolean }): Promise<FlushableLog>;
+  /** Calls `listener` at each SIGTERM and SIGINT instead of ending the process. */
+  onStopSignal(listener: () => void): void;
+  /** Ends the process, whatever still runs. */
+  exit(code: number): never;
+}

@@ -1,0 +1,134 @@
+// Loads an application from its folder and puts it together as an instance over a store. Either all of it stands, or nothing
+// of it is left behind.
+
+import type { Clock } from "../core/clock.ts";
+import type { Env } from "../core/env.ts";
+import { messageOf, type Problem } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { createOutbound, type Mode } from "../instance/outbound.ts";
+import { mergeManifests } from "../manifest/merge.ts";
+import { createGuardedFetch } from "../net/guarded-fetch.ts";
+import { PLUGINS } from "../plugins.ts";
+import { assemblePylon, type Blueprint, type Platform, type Pylon, readBlueprint } from "../pylon.ts";
+import { createLateExports, type LateExports } from "../sdk/late-exports.ts";
+import { createSdk } from "../sdk/sdk.ts";
+import type { Store } from "../store/store.ts";
+import { VERSION } from "../version.ts";
+import { cliError } from "./cli-errors.ts";
+import type { AppProblem, AppSource, CliPlatform } from "./cli-platform.ts";
+import { createUnavailableExport } from "./unavailable-export.ts";
+
+/** What plugins give `@pylonsync/sdk` at run time. */
+const SDK_EXPORTS: readonly string[] = ["cache", "sendEmail", "isFeatureEnabled"];
+
+/** `app.ts:3:14`, as editors and terminals link it. */
+export function toProblem({ file, line, column, message }: AppProblem): Problem {
+  return { path: [file, line, column].filter((part) => part !== null).join(":"), message };
+}
+
+/** The manifests of an application and the plugins beside them, as one. Not parsed yet. */
+export function joinManifests({ manifests, plugins }: AppSource): unknown {
+  const values = manifests.map(({ value }) => value);
+  if (plugins.length > 0) values.push({ manifest_version: 1, plugins });
+  return values.reduce((joined, value) => mergeManifests(joined, value));
+}
+
+/** @throws APP_INVALID with everything that is wrong */
+function assertLoaded({ problems, manifests }: AppSource): void {
+  if (problems.length === 0 && manifests.length > 0) return;
+  throw cliError("APP_INVALID", { details: problems.map(toProblem) });
+}
+
+export interface AppContext {
+  readonly platform: CliPlatform;
+  readonly dir: string;
+  readonly log: Log;
+}
+
+/** A loaded application whose `fetch` and SDK can be bound once it is known what it asks for. */
+export interface LoadedSource {
+  readonly source: AppSource;
+  readonly late: LateExports;
+  /** From now on the application's `fetch` is this one. */
+  bindFetch(guarded: (input: string | URL | Request, init?: RequestInit) => Promise<Response>): void;
+}
+
+/** Loads without judging: what is wrong is in `source.problems`. */
+export async function loadSource({ platform, dir, log }: AppContext): Promise<LoadedSource> {
+  const late = createLateExports(SDK_EXPORTS);
+  let bound: (input: string | URL | Request, init?: RequestInit) => Promise<Response> = fetch;
+  const appFetch = Object.assign((input: string | URL | Request, init?: RequestInit) => bound(input, init), {
+    preconnect: fetch.preconnect,
+  });
+  const source = await platform.loadApp({
+    dir,
+    sdk: createSdk({ sdkExports: late.exports }),
+    fetch: appFetch,
+    onUncaught: (error) =>
+      log.error("app.uncaught", {
+        message: messageOf(error),
+        stack: error instanceof Error ? error.stack : undefined,
+      }),
+  });
+  return {
+    source,
+    late,
+    bindFetch(guarded) {
+      bound = guarded;
+    },
+  };
+}
+
+export interface OpenAppOptions extends AppContext {
+  readonly runtime: Platform;
+  readonly env: Env;
+  readonly store: Store;
+  readonly mode: Mode;
+  readonly clock: Clock;
+}
+
+/** One version of the application, ready to answer. */
+export interface OpenApp {
+  readonly pylon: Pylon;
+  readonly blueprint: Blueprint;
+  readonly source: AppSource;
+}
+
+function bindExports({ source, late, bindFetch }: LoadedSource, pylon: Pylon, blueprint: Blueprint, options: OpenAppOptions): OpenApp {
+  const absent = SDK_EXPORTS.map((name): [string, unknown] => [name, createUnavailableExport(name)]);
+  late.bind({ ...Object.fromEntries(absent), ...pylon.sdk });
+  const { guard, guardFunctions } = createOutbound(blueprint.chosen, options.mode);
+  if (guardFunctions) bindFetch(createGuardedFetch({ guard, dialer: options.runtime.dialer, clock: options.clock }));
+  return { pylon, blueprint, source };
+}
+
+/**
+ * Loads and assembles. The database is brought up to date; nothing runs in the background yet.
+ *
+ * @throws APP_INVALID, and what `assemblePylon` throws.
+ */
+export async function openApp(options: OpenAppOptions): Promise<OpenApp> {
+  const loaded = await loadSource(options);
+  const { source } = loaded;
+  try {
+    assertLoaded(source);
+    const manifest = joinManifests(source);
+    const blueprint = readBlueprint(manifest, PLUGINS, options.env);
+    const pylon = await assemblePylon({
+      manifest,
+      functions: source.functions,
+      store: options.store,
+      env: options.env,
+      plugins: PLUGINS,
+      mode: options.mode,
+      clock: options.clock,
+      log: options.log,
+      platform: options.runtime,
+      version: VERSION,
+    });
+    return bindExports(loaded, pylon, blueprint, options);
+  } catch (error) {
+    source.dispose();
+    throw error;
+  }
+}

@@ -1,0 +1,168 @@
+// A running server: one address, one store, and the version of the application that answers now. A version can be replaced
+// while it serves; a stop finishes what runs and leaves the database closed.
+
+import { createSystemClock, type Clock } from "../core/clock.ts";
+import type { Env } from "../core/env.ts";
+import { messageOf } from "../core/errors.ts";
+import type { Mode } from "../instance/outbound.ts";
+import { readSettings } from "../instance/settings.ts";
+import type { Platform } from "../pylon.ts";
+import type { Store } from "../store/store.ts";
+import { cliError } from "./cli-errors.ts";
+import type { CliPlatform, FlushableLog, Listener } from "./cli-platform.ts";
+import { openApp, type OpenApp } from "./open-app.ts";
+
+export interface ServerOptions {
+  readonly platform: CliPlatform;
+  readonly dir: string;
+  readonly mode: Mode;
+  readonly host: string;
+  readonly port: number;
+  readonly databasePath: string;
+  readonly log: FlushableLog;
+}
+
+export interface Server {
+  /** Where it answers, as this machine reaches it. */
+  readonly url: string;
+  /** The version that answers now. */
+  current(): OpenApp;
+  /** Loads the application again; the version before keeps serving when that fails. @throws what is wrong with it */
+  reload(env: Env): Promise<void>;
+  /** Finishes what runs for at most PYLON_DRAIN_SECS, then closes everything. Answers whether it all ended in time. */
+  stop(): Promise<boolean>;
+}
+
+/** Beyond the drain, for closing files and connections. */
+const CLOSE_MS = 5_000;
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}
+
+/** @throws PORT_BUSY, LISTEN_FAILED */
+async function listen(platform: CliPlatform, options: Parameters<CliPlatform["listen"]>[0]): Promise<Listener> {
+  const { host, port } = options;
+  try {
+    return await platform.listen(options);
+  } catch (error) {
+    if (codeOf(error) === "EADDRINUSE") {
+      throw cliError("PORT_BUSY", {
+        message: `Port ${port} on ${host} is taken by another process`,
+        hint: "Choose another with --port PORT or PYLON_PORT; --port 0 takes a free one",
+        cause: error,
+      });
+    }
+    throw cliError("LISTEN_FAILED", {
+      message: `Cannot listen on ${host}, port ${port}: ${messageOf(error)}`,
+      hint: "--host or PYLON_HOST has to be an address of this machine; ports below 1024 may need privileges",
+      cause: error,
+    });
+  }
+}
+
+/** Wildcard addresses are no place to send a request to. */
+function toUrl(host: string, port: number): string {
+  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host;
+  const literal = reachable.includes(":") && !reachable.startsWith("[") ? `[${reachable}]` : reachable;
+  return `http://${literal}:${port}`;
+}
+
+interface Parts {
+  readonly options: ServerOptions;
+  readonly runtime: Platform;
+  readonly store: Store;
+  readonly clock: Clock;
+}
+
+function openVersion({ options, runtime, store, clock }: Parts, env: Env): Promise<OpenApp> {
+  const { platform, dir, log, mode } = options;
+  return openApp({ platform, dir, log, mode, runtime, store, clock, env });
+}
+
+/** Lets a version finish what it has begun, then ends what its code still runs. The store stays open. */
+async function retire({ pylon, source }: OpenApp, drainMs: number): Promise<void> {
+  await pylon.close({ drainMs, closeStore: false });
+  source.dispose();
+}
+
+function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.setTimer(ms, () => resolve(false));
+    work.then(() => resolve(true), reject).finally(cancel);
+  });
+}
+
+/**
+ * Opens the store, the application and the address, in this order, and starts background work.
+ *
+ * @throws what is wrong with any of them; nothing is left open then.
+ */
+export async function startServer(options: ServerOptions, env: Env): Promise<Server> {
+  const { platform, mode, host, log } = options;
+  const settings = readSettings(env, mode);
+  const clock = createSystemClock();
+  const runtime = await platform.openRuntime();
+  const store = await platform.openStore(options.databasePath);
+  const parts: Parts = { options, runtime, store, clock };
+  let current: OpenApp | undefined;
+  try {
+    const first = await openVersion(parts, env);
+    current = first;
+    const onError = (error: unknown): void => log.error("listener.failed", { message: messageOf(error) });
+    const fetch = (request: Request, peer: string | null): Promise<Response> =>
+      (current ?? first).pylon.fetch(request, peer);
+    const listener = await listen(platform, { host, port: options.port, fetch, onError });
+    first.pylon.start();
+    return createServer({ parts, listener, drainMs: settings.drainMs, first, use: (next) => (current = next) });
+  } catch (error) {
+    if (current) await retire(current, 0);
+    await store.close();
+    throw error;
+  }
+}
+
+interface Running {
+  readonly parts: Parts;
+  readonly listener: Listener;
+  readonly drainMs: number;
+  readonly first: OpenApp;
+  /** Requests go to this version from now on. */
+  use(next: OpenApp): void;
+}
+
+function createServer({ parts, listener, drainMs, first, use }: Running): Server {
+  const { options, store, clock } = parts;
+  let current = first;
+  let stopping: Promise<boolean> | undefined;
+  const retiring = new Set<Promise<void>>();
+  const beginRetiring = (version: OpenApp): void => {
+    const work = retire(version, drainMs)
+      .catch((error: unknown) => options.log.error("reload.leftover", { message: messageOf(error) }))
+      .finally(() => retiring.delete(work));
+    retiring.add(work);
+  };
+  const finish = async (): Promise<void> => {
+    // Readiness fails first, so that whoever balances load sees it while connections are still taken.
+    const retired = retire(current, drainMs);
+    const stopped = listener.stop();
+    await Promise.all([retired, ...retiring]);
+    // What is left is an answer that its reader does not take.
+    if (!(await within(clock, CLOSE_MS / 2, stopped))) await listener.cut();
+    await store.close();
+  };
+  return {
+    url: toUrl(options.host, listener.port),
+    current: () => current,
+    async reload(env) {
+      const next = await openVersion(parts, env);
+      if (stopping) return retire(next, 0);
+      const before = current;
+      current = next;
+      use(next);
+      next.pylon.start();
+      beginRetiring(before);
+    },
+    stop: () => (stopping ??= within(clock, drainMs + CLOSE_MS, finish())),
+  };
+}

@@ -1,0 +1,279 @@
+// A whole instance over a SQLite file, on virtual time and without a network: requests go in, what it would have sent comes
+// out. `rest` and `advance` return when everything that can happen has happened, so no test waits for luck.
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { setImmediate } from "node:timers";
+
+import { type Clock, createVirtualClock, type VirtualClock } from "../../src/core/clock.ts";
+import type { Env } from "../../src/core/env.ts";
+import { isObject } from "../../src/core/json.ts";
+import type { Log, LogFields } from "../../src/core/log.ts";
+import type { CurrentCall } from "../../src/functions/current-call.ts";
+import type { FunctionDefinition } from "../../src/functions/define.ts";
+import type { Dialer } from "../../src/net/dialer.ts";
+import { sqlitePlatform } from "../../src/platform/sqlite-platform.ts";
+import type { Plugin } from "../../src/plugin/plugin.ts";
+import { PLUGINS } from "../../src/plugins.ts";
+import { assemblePylon, type Pylon } from "../../src/pylon.ts";
+import { openSqliteStore } from "../../src/store/sqlite/open-sqlite-store.ts";
+import type { Store } from "../../src/store/store.ts";
+import { createTempDir } from "../support/temp-dir.ts";
+
+export const ADMIN_TOKEN = "the-admin-token-of-the-tests-0123456789";
+export const START: number = Date.UTC(2026, 3, 28, 10, 32, 0);
+
+/** A request that left the instance. */
+export interface Sent {
+  readonly url: string;
+  readonly address: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  /** Epoch milliseconds. */
+  readonly at: number;
+}
+
+export type Respond = (sent: Sent) => Response | Error | Promise<Response>;
+
+export interface LogLine {
+  readonly level: string;
+  readonly event: string;
+  readonly fields: LogFields;
+}
+
+export interface AppOptions {
+  /** The `plugins` of the manifest. */
+  readonly plugins?: readonly { readonly name: string; readonly config?: unknown }[];
+  readonly entities?: readonly unknown[];
+  readonly policies?: readonly unknown[];
+  readonly functions?: Readonly<Record<string, FunctionDefinition>>;
+  readonly env?: Env;
+  readonly mode?: "dev" | "serve";
+  /** Plugins beside Pylon's own. */
+  readonly extra?: readonly Plugin[];
+  /** Addresses of names; any other name has one public address. */
+  readonly names?: Readonly<Record<string, readonly string[]>>;
+  /** Instead of the one that answers from `respond`. */
+  readonly dialer?: Dialer;
+  /** Instead of virtual time. */
+  readonly clock?: Clock;
+  /** @default true */
+  readonly started?: boolean;
+}
+
+export interface Ask {
+  /** @default none; `admin` is the admin token */
+  readonly token?: string;
+  readonly json?: unknown;
+  readonly body?: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The fields of a JSON object; empty for anything else. */
+  readonly json: Readonly<Record<string, unknown>>;
+  /** The code of an error. */
+  readonly code: unknown;
+}
+
+export interface TestApp {
+  readonly pylon: Pylon;
+  readonly store: Store;
+  readonly databasePath: string;
+  readonly sent: Sent[];
+  readonly logged: LogLine[];
+  /** Answers what is sent from now on. The default is an empty 200. */
+  respond: Respond;
+  /** `ask("POST /api/entities/Order", { json })` */
+  ask(target: string, ask?: Ask): Promise<Answer>;
+  /** Creates a row as admin and answers it. */
+  insert(entity: string, data: object): Promise<Readonly<Record<string, unknown>> & { readonly id: string }>;
+  /** Lets everything happen that needs no time. */
+  rest(): Promise<void>;
+  advance(ms: number): Promise<void>;
+  now(): number;
+  /** Closes the instance and opens it again over the same file, with other settings where `changes` has them. */
+  restart(changes?: AppOptions): Promise<void>;
+}
+
+export const ORDER = {
+  name: "Order",
+  fields: [
+    { name: "total", type: "int" },
+    { name: "note", type: "string", optional: true },
+    { name: "meta", type: "json", optional: true },
+    { name: "paid", type: "bool", optional: true },
+    { name: "placedAt", type: "datetime", optional: true },
+    { name: "ref", type: "string", optional: true, unique: true },
+  ],
+} as const;
+export const CUSTOMER = { name: "Customer", fields: [{ name: "name", type: "string" }] } as const;
+
+/** Rounds of the event loop that `rest` waits for something that does not end, such as a receiver that never answers. */
+const MAX_HOPS = 300;
+
+function createLog(lines: LogLine[]): Log {
+  const add =
+    (level: string) =>
+    (event: string, fields: LogFields = {}): void => {
+      lines.push({ level, event, fields });
+    };
+  return { info: add("info"), warn: add("warn"), error: add("error") };
+}
+
+function readJson(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+
+export async function readAnswer(response: Response): Promise<Answer> {
+  const { status, headers } = response;
+  const text = await response.text();
+  const json = readJson(text);
+  const { error } = json;
+  return { status, headers, text, json, code: isObject(error) ? error["code"] : undefined };
+}
+
+export function toRequest(target: string, { token, json, body, headers = {} }: Ask): Request {
+  const [method = "GET", path = "/"] = target.split(" ");
+  const own: Record<string, string> = { ...headers };
+  if (token !== undefined) own["authorization"] = `Bearer ${token === "admin" ? ADMIN_TOKEN : token}`;
+  if (json !== undefined) own["content-type"] ??= "application/json";
+  const payload = json === undefined ? body : JSON.stringify(json);
+  const init: RequestInit & { duplex?: "half" } = { method, headers: own };
+  if (payload !== undefined) init.body = payload;
+  if (payload instanceof ReadableStream) init.duplex = "half";
+  return new Request(`http://pylon.test${path}`, init);
+}
+
+/** A dialer without a network. */
+function createTestDialer(options: () => AppOptions, app: Pick<TestApp, "sent" | "respond" | "now">): Dialer {
+  return {
+    resolve: async (host) => options().names?.[host] ?? ["93.184.216.34"],
+    async fetchPinned(url, address, init) {
+      const body = typeof init.body === "string" ? init.body : "";
+      const sent: Sent = { url: url.href, address, headers: init.headers, body, at: app.now() };
+      app.sent.push(sent);
+      const answer = await app.respond(sent);
+      if (answer instanceof Error) throw answer;
+      return answer;
+    },
+  };
+}
+
+interface Opened {
+  readonly pylon: Pylon;
+  readonly store: Store;
+}
+
+interface Opening {
+  readonly path: string;
+  readonly options: AppOptions;
+  readonly clock: Clock;
+  readonly dialer: Dialer;
+  readonly log: Log;
+}
+
+async function open({ path, options, clock, dialer, log }: Opening): Promise<Opened> {
+  const store = openSqliteStore({ path, platform: sqlitePlatform });
+  try {
+    const pylon = await assemblePylon({
+      manifest: {
+        manifest_version: 1,
+        name: "shop",
+        version: "0.1.0",
+        entities: options.entities ?? [ORDER, CUSTOMER],
+        policies: options.policies ?? [],
+        plugins: options.plugins ?? [],
+      },
+      functions: new Map(Object.entries(options.functions ?? {})),
+      store,
+      env: { PYLON_ADMIN_TOKEN: ADMIN_TOKEN, ...options.env },
+      plugins: [...PLUGINS, ...(options.extra ?? [])],
+      mode: options.mode ?? "serve",
+      clock,
+      log,
+      platform: { dialer, defer: (task) => void setImmediate(task), storage: new AsyncLocalStorage<CurrentCall>() },
+      version: "9.8.7",
+    });
+    if (options.started !== false) pylon.start();
+    return { pylon, store };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function isQuiet({ pylon, store }: Opened, nowMs: number): Promise<boolean> {
+  const { running, unsettled } = pylon.jobs.stats();
+  return running === 0 && unsettled === 0 && (await store.reader.dueLanes(nowMs, 1)).length === 0;
+}
+
+const hop = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+/** Opens an instance, hands it to `run`, and removes its files. */
+export async function withApp(first: AppOptions, run: (app: TestApp) => Promise<void>): Promise<void> {
+  const folder = await createTempDir();
+  const path = join(folder.path, "pylon.db");
+  const logged: LogLine[] = [];
+  let options = first;
+  let opened: Opened | undefined;
+  const settle = async (): Promise<void> => {
+    let quiet = 0;
+    for (let hops = 0; hops < MAX_HOPS && quiet < 3; hops++) {
+      await hop();
+      if (opened && options.started !== false) quiet = (await isQuiet(opened, virtual.now())) ? quiet + 1 : 0;
+      else quiet += 1;
+    }
+  };
+  const virtual: VirtualClock = createVirtualClock(START, settle);
+  const clock = first.clock ?? virtual;
+  const current = (): Opened => {
+    assert.ok(opened, "The instance is closed");
+    return opened;
+  };
+  const app: TestApp = {
+    get pylon() {
+      return current().pylon;
+    },
+    get store() {
+      return current().store;
+    },
+    databasePath: path,
+    sent: [],
+    logged,
+    respond: () => new Response(null, { status: 200 }),
+    ask: async (target, ask = {}) => readAnswer(await app.pylon.fetch(toRequest(target, ask), "192.0.2.7")),
+    async insert(entity, data) {
+      const answer = await app.ask(`POST /api/entities/${entity}`, { token: "admin", json: data });
+      assert.equal(answer.status, 201, answer.text);
+      return answer.json as Readonly<Record<string, unknown>> & { readonly id: string };
+    },
+    rest: () => virtual.advance(0),
+    advance: (ms) => virtual.advance(ms),
+    now: () => clock.now(),
+    async restart(changes = {}) {
+      await current().pylon.close({ drainMs: 0 });
+      opened = undefined;
+      options = { ...options, ...changes };
+      opened = await open({ path, options, clock, dialer, log });
+    },
+  };
+  const dialer = first.dialer ?? createTestDialer(() => options, app);
+  const log = createLog(logged);
+  try {
+    opened = await open({ path, options, clock, dialer, log });
+    await run(app);
+  } finally {
+    await opened?.pylon.close({ drainMs: 0 });
+    await folder.remove();
+  }
+}
