@@ -34,7 +34,7 @@ export function joinManifests({ manifests, plugins }: AppSource): unknown {
 }
 
 /** @throws APP_INVALID with everything that is wrong */
-function assertLoaded({ problems, manifests }: AppSource): void {
+export function assertLoaded({ problems, manifests }: AppSource): void {
   if (problems.length === 0 && manifests.length > 0) return;
   throw cliError("APP_INVALID", { details: problems.map(toProblem) });
 }

@@ -4,27 +4,18 @@
 import { createSystemClock, type Clock } from "../core/clock.ts";
 import type { Env } from "../core/env.ts";
 import { messageOf } from "../core/errors.ts";
-import type { Mode } from "../instance/outbound.ts";
 import { readSettings } from "../instance/settings.ts";
 import type { Platform } from "../pylon.ts";
 import type { Store } from "../store/store.ts";
 import { cliError } from "./cli-errors.ts";
-import type { CliPlatform, FlushableLog, Listener } from "./cli-platform.ts";
+import type { CliPlatform, Listener, ListenerOptions } from "./cli-platform.ts";
 import { openApp, type OpenApp } from "./open-app.ts";
-
-export interface ServerOptions {
-  readonly platform: CliPlatform;
-  readonly dir: string;
-  readonly mode: Mode;
-  readonly host: string;
-  readonly port: number;
-  readonly databasePath: string;
-  readonly log: FlushableLog;
-}
+import type { ServerOptions } from "./server-options.ts";
 
 export interface Server {
   /** Where it answers, as this machine reaches it. */
   readonly url: string;
+  readonly port: number;
   /** The version that answers now. */
   current(): OpenApp;
   /** Loads the application again; the version before keeps serving when that fails. @throws what is wrong with it */
@@ -33,7 +24,8 @@ export interface Server {
   stop(): Promise<boolean>;
 }
 
-/** Beyond the drain, for closing files and connections. */
+/** Beyond the drain: for the last answers to reach their readers, and for everything to be closed. */
+const CUT_MS = 500;
 const CLOSE_MS = 5_000;
 
 function codeOf(error: unknown): unknown {
@@ -41,7 +33,7 @@ function codeOf(error: unknown): unknown {
 }
 
 /** @throws PORT_BUSY, LISTEN_FAILED */
-async function listen(platform: CliPlatform, options: Parameters<CliPlatform["listen"]>[0]): Promise<Listener> {
+async function listen(platform: CliPlatform, options: ListenerOptions): Promise<Listener> {
   const { host, port } = options;
   try {
     return await platform.listen(options);
@@ -73,6 +65,7 @@ interface Parts {
   readonly runtime: Platform;
   readonly store: Store;
   readonly clock: Clock;
+  readonly drainMs: number;
 }
 
 function openVersion({ options, runtime, store, clock }: Parts, env: Env): Promise<OpenApp> {
@@ -93,47 +86,52 @@ function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<boole
   });
 }
 
+/** The version that answers; replacing it is one assignment. */
+interface Live {
+  app: OpenApp;
+}
+
+function listenFor(live: Live, { platform, host, port, log }: ServerOptions): Promise<Listener> {
+  return listen(platform, {
+    host,
+    port,
+    fetch: (request, peer) => live.app.pylon.fetch(request, peer),
+    onError: (error) => log.error("listener.failed", { message: messageOf(error) }),
+  });
+}
+
+async function openFirst(parts: Parts, env: Env): Promise<{ readonly live: Live; readonly listener: Listener }> {
+  const live = { app: await openVersion(parts, env) };
+  try {
+    return { live, listener: await listenFor(live, parts.options) };
+  } catch (error) {
+    await retire(live.app, 0);
+    throw error;
+  }
+}
+
 /**
  * Opens the store, the application and the address, in this order, and starts background work.
  *
  * @throws what is wrong with any of them; nothing is left open then.
  */
 export async function startServer(options: ServerOptions, env: Env): Promise<Server> {
-  const { platform, mode, host, log } = options;
-  const settings = readSettings(env, mode);
-  const clock = createSystemClock();
-  const runtime = await platform.openRuntime();
-  const store = await platform.openStore(options.databasePath);
-  const parts: Parts = { options, runtime, store, clock };
-  let current: OpenApp | undefined;
+  const { drainMs } = readSettings(env, options.mode);
+  const runtime = await options.platform.openRuntime();
+  const store = await options.platform.openStore(options.databasePath);
+  const parts: Parts = { options, runtime, store, clock: createSystemClock(), drainMs };
   try {
-    const first = await openVersion(parts, env);
-    current = first;
-    const onError = (error: unknown): void => log.error("listener.failed", { message: messageOf(error) });
-    const fetch = (request: Request, peer: string | null): Promise<Response> =>
-      (current ?? first).pylon.fetch(request, peer);
-    const listener = await listen(platform, { host, port: options.port, fetch, onError });
-    first.pylon.start();
-    return createServer({ parts, listener, drainMs: settings.drainMs, first, use: (next) => (current = next) });
+    const { live, listener } = await openFirst(parts, env);
+    live.app.pylon.start();
+    return createServer(parts, live, listener);
   } catch (error) {
-    if (current) await retire(current, 0);
     await store.close();
     throw error;
   }
 }
 
-interface Running {
-  readonly parts: Parts;
-  readonly listener: Listener;
-  readonly drainMs: number;
-  readonly first: OpenApp;
-  /** Requests go to this version from now on. */
-  use(next: OpenApp): void;
-}
-
-function createServer({ parts, listener, drainMs, first, use }: Running): Server {
-  const { options, store, clock } = parts;
-  let current = first;
+function createServer(parts: Parts, live: Live, listener: Listener): Server {
+  const { options, store, clock, drainMs } = parts;
   let stopping: Promise<boolean> | undefined;
   const retiring = new Set<Promise<void>>();
   const beginRetiring = (version: OpenApp): void => {
@@ -143,23 +141,23 @@ function createServer({ parts, listener, drainMs, first, use }: Running): Server
     retiring.add(work);
   };
   const finish = async (): Promise<void> => {
-    // Readiness fails first, so that whoever balances load sees it while connections are still taken.
-    const retired = retire(current, drainMs);
-    const stopped = listener.stop();
+    // Readiness fails first: connections that are open still get an answer that says so.
+    const retired = retire(live.app, drainMs);
+    const ended = within(clock, drainMs + CUT_MS, listener.stop());
     await Promise.all([retired, ...retiring]);
     // What is left is an answer that its reader does not take.
-    if (!(await within(clock, CLOSE_MS / 2, stopped))) await listener.cut();
+    if (!(await ended)) await listener.cut();
     await store.close();
   };
   return {
     url: toUrl(options.host, listener.port),
-    current: () => current,
+    port: listener.port,
+    current: () => live.app,
     async reload(env) {
       const next = await openVersion(parts, env);
       if (stopping) return retire(next, 0);
-      const before = current;
-      current = next;
-      use(next);
+      const before = live.app;
+      live.app = next;
       next.pylon.start();
       beginRetiring(before);
     },

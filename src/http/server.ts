@@ -142,7 +142,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     } else app.on(route.method, route.path, (context) => answer(route, context));
   }
   app.options("*", preflight);
-  app.notFound((context) => answer(UNKNOWN_ROUTE, context as Context<Env>));
+  app.notFound((context) => answer(UNKNOWN_ROUTE, context));
   app.onError((error, context) =>
     toResponse(answerError(error, context.env.requestId, log), { ...ALWAYS, "x-request-id": context.env.requestId }),
   );

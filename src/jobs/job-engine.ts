@@ -14,7 +14,7 @@ import { openJobSession, type JobEngineLimits, type JobSession } from "./job-ses
 
 const DEFAULT_LIMITS: JobEngineLimits = {
   capacity: 1024,
-  aheadPerSlot: 4,
+  aheadPerSlot: 8,
   maxBatch: 256,
   leaseMs: 60_000,
   heartbeatMs: 20_000,

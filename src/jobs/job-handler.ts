@@ -25,6 +25,10 @@ export type JobOutcome = (
 export interface JobContext {
   /** Aborted when the lease is lost or the process stops and the drain time is over. */
   readonly signal: AbortSignal;
+  /** Whether `signal` would be aborted. */
+  readonly isAborted: boolean;
+  /** Calls `run` once when the signal would abort. Cheaper than the signal, which is only made when it is asked for. */
+  onAbort(run: () => void): void;
   /** Epoch milliseconds. */
   readonly now: number;
 }

@@ -14,6 +14,8 @@ export interface JobRunTimes {
   readonly monotonicMs: number;
 }
 
+const NONE: readonly (() => void)[] = [];
+
 export class JobRun {
   readonly job: Job;
   readonly lane: Lane;
@@ -24,6 +26,7 @@ export class JobRun {
   /** Made when a handler asks: most attempts are never aborted, and a controller costs more than the rest of a run. */
   #controller: AbortController | undefined;
   #isAborted = false;
+  #listeners: readonly (() => void)[] = NONE;
 
   constructor(job: Job, lane: Lane, leaseUntil: number) {
     this.job = job;
@@ -36,25 +39,53 @@ export class JobRun {
     this.state = "running";
     this.startedAt = times.nowMs;
     this.startedMonotonicMs = times.monotonicMs;
-    const signal = (): AbortSignal => this.#signal();
-    return {
-      now: times.nowMs,
-      get signal() {
-        return signal();
-      },
-    };
+    return new RunContext(this, times.nowMs);
+  }
+
+  get isAborted(): boolean {
+    return this.#isAborted;
   }
 
   abort(): void {
+    if (this.#isAborted) return;
     this.#isAborted = true;
     this.#controller?.abort();
+    for (const run of this.#listeners) run();
   }
 
-  #signal(): AbortSignal {
+  onAbort(run: () => void): void {
+    if (this.#isAborted) run();
+    else this.#listeners = [...this.#listeners, run];
+  }
+
+  signal(): AbortSignal {
     if (!this.#controller) {
       this.#controller = new AbortController();
       if (this.#isAborted) this.#controller.abort();
     }
     return this.#controller.signal;
+  }
+}
+
+/** What a handler sees of its run. */
+class RunContext implements JobContext {
+  readonly #run: JobRun;
+  readonly now: number;
+
+  constructor(run: JobRun, now: number) {
+    this.#run = run;
+    this.now = now;
+  }
+
+  get signal(): AbortSignal {
+    return this.#run.signal();
+  }
+
+  get isAborted(): boolean {
+    return this.#run.isAborted;
+  }
+
+  onAbort(run: () => void): void {
+    this.#run.onAbort(run);
   }
 }

@@ -19,7 +19,7 @@ import { createWakeTimer, type WakeTimer } from "./wake-timer.ts";
 export interface JobEngineLimits {
   /** Jobs held at once: under way, or claimed ahead. @default 1024 */
   readonly capacity: number;
-  /** Jobs claimed ahead for each slot of a lane with a backlog. @default 4 */
+  /** Jobs claimed ahead for each slot of a lane with a backlog. @default 8 */
   readonly aheadPerSlot: number;
   /** Claims, and settlements, in one transaction. @default 256 */
   readonly maxBatch: number;

@@ -22,6 +22,14 @@ export interface OutboundRequest {
   /** Bytes of the body that are given back. @default `maxResponseBytes` */
   readonly keepBytes?: number;
   readonly signal?: AbortSignal;
+  /** The same without an AbortSignal, which costs more than the rest of a call's bookkeeping. */
+  readonly cancellation?: Cancellation;
+}
+
+/** Tells once that nobody waits for the outcome any more. */
+export interface Cancellation {
+  readonly isAborted: boolean;
+  onAbort(run: () => void): void;
 }
 
 export type OutboundOutcome =
@@ -138,9 +146,11 @@ async function fly(flight: Flight, dial: Dial, inFlight: number): Promise<Outbou
 
 /** Settles with what `work` gives, or as soon as the deadline passes or the caller aborts; then everything held is let go. */
 function withDeadline(flight: Flight, work: () => Promise<OutboundOutcome>): Promise<OutboundOutcome> {
-  const { signal } = flight.request;
+  const { signal, cancellation } = flight.request;
   return new Promise((resolve) => {
+    let isSettled = false;
     const settle = (outcome: OutboundOutcome): void => {
+      isSettled = true;
       cancelTimer();
       signal?.removeEventListener("abort", onAbort);
       resolve(outcome);
@@ -150,9 +160,12 @@ function withDeadline(flight: Flight, work: () => Promise<OutboundOutcome>): Pro
       flight.controller.abort();
       flight.reader?.cancel().catch(() => undefined);
     };
-    const onAbort = (): void => abandon("NET_ABORTED");
+    const onAbort = (): void => {
+      if (!isSettled) abandon("NET_ABORTED");
+    };
     const cancelTimer = flight.clock.setTimer(flight.limits.timeoutMs, () => abandon("NET_TIMEOUT"));
-    if (signal?.aborted === true) return onAbort();
+    if (signal?.aborted === true || cancellation?.isAborted === true) return onAbort();
+    cancellation?.onAbort(onAbort);
     signal?.addEventListener("abort", onAbort, { once: true });
     void work().then(settle);
   });

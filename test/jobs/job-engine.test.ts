@@ -275,7 +275,7 @@ describe("lanes", () => {
     h.engine.start();
     await h.rest();
     assert.equal(h.calls.length, 2);
-    assert.equal((await h.store.reader.countJobs()).leased, 10, "two under way and four ahead of each slot");
+    assert.equal((await h.store.reader.countJobs()).leased, 18, "two under way and eight ahead of each slot");
     const stopping = h.engine.stop({ drainMs: 0 });
     await h.advance(1);
     await stopping;

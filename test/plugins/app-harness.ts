@@ -113,8 +113,8 @@ export const ORDER = {
 } as const;
 export const CUSTOMER = { name: "Customer", fields: [{ name: "name", type: "string" }] } as const;
 
-/** Rounds of the event loop that `rest` waits for something that does not end, such as a receiver that never answers. */
-const MAX_HOPS = 300;
+/** Rounds of the event loop after which `rest` gives up on something that does not come to rest. */
+const MAX_HOPS = 5_000;
 
 function createLog(lines: LogLine[]): Log {
   const add =
@@ -154,17 +154,32 @@ export function toRequest(target: string, { token, json, body, headers = {} }: A
   return new Request(`http://pylon.test${path}`, init);
 }
 
+interface TestDialer extends Dialer {
+  /** Calls that wait for `respond`, and may do so for ever. */
+  readonly waiting: number;
+}
+
 /** A dialer without a network. */
-function createTestDialer(options: () => AppOptions, app: Pick<TestApp, "sent" | "respond" | "now">): Dialer {
+function createTestDialer(options: () => AppOptions, app: Pick<TestApp, "sent" | "respond" | "now">): TestDialer {
+  const waiting = new Set<AbortSignal>();
   return {
+    get waiting() {
+      return waiting.size;
+    },
     resolve: async (host) => options().names?.[host] ?? ["93.184.216.34"],
     async fetchPinned(url, address, init) {
       const body = typeof init.body === "string" ? init.body : "";
       const sent: Sent = { url: url.href, address, headers: init.headers, body, at: app.now() };
       app.sent.push(sent);
-      const answer = await app.respond(sent);
-      if (answer instanceof Error) throw answer;
-      return answer;
+      waiting.add(init.signal);
+      init.signal.addEventListener("abort", () => waiting.delete(init.signal));
+      try {
+        const answer = await app.respond(sent);
+        if (answer instanceof Error) throw answer;
+        return answer;
+      } finally {
+        waiting.delete(init.signal);
+      }
     },
   };
 }
@@ -212,9 +227,10 @@ async function open({ path, options, clock, dialer, log }: Opening): Promise<Ope
   }
 }
 
-async function isQuiet({ pylon, store }: Opened, nowMs: number): Promise<boolean> {
+/** Whether nothing is under way but what waits for a receiver. */
+async function isQuiet({ pylon, store }: Opened, waiting: number, nowMs: number): Promise<boolean> {
   const { running, unsettled } = pylon.jobs.stats();
-  return running === 0 && unsettled === 0 && (await store.reader.dueLanes(nowMs, 1)).length === 0;
+  return running <= waiting && unsettled === 0 && (await store.reader.dueLanes(nowMs, 1)).length === 0;
 }
 
 const hop = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
@@ -230,12 +246,24 @@ export async function withApp(first: AppOptions, run: (app: TestApp) => Promise<
     let quiet = 0;
     for (let hops = 0; hops < MAX_HOPS && quiet < 3; hops++) {
       await hop();
-      if (opened && options.started !== false) quiet = (await isQuiet(opened, virtual.now())) ? quiet + 1 : 0;
-      else quiet += 1;
+      const isAtRest = !opened || options.started === false || (await isQuiet(opened, fake.waiting, virtual.now()));
+      quiet = isAtRest ? quiet + 1 : 0;
     }
   };
   const virtual: VirtualClock = createVirtualClock(START, settle);
   const clock = first.clock ?? virtual;
+  /** What closes may wait for virtual time, which moves only here. */
+  const close = async ({ pylon }: Opened): Promise<void> => {
+    let isClosed = false;
+    const closing = pylon.close({ drainMs: 0 }).finally(() => {
+      isClosed = true;
+    });
+    while (!isClosed) {
+      await hop();
+      await virtual.advance(1);
+    }
+    await closing;
+  };
   const current = (): Opened => {
     assert.ok(opened, "The instance is closed");
     return opened;
@@ -261,19 +289,23 @@ export async function withApp(first: AppOptions, run: (app: TestApp) => Promise<
     advance: (ms) => virtual.advance(ms),
     now: () => clock.now(),
     async restart(changes = {}) {
-      await current().pylon.close({ drainMs: 0 });
+      const closing = current();
       opened = undefined;
+      await close(closing);
       options = { ...options, ...changes };
       opened = await open({ path, options, clock, dialer, log });
     },
   };
-  const dialer = first.dialer ?? createTestDialer(() => options, app);
+  const fake = createTestDialer(() => options, app);
+  const dialer = first.dialer ?? fake;
   const log = createLog(logged);
   try {
     opened = await open({ path, options, clock, dialer, log });
     await run(app);
   } finally {
-    await opened?.pylon.close({ drainMs: 0 });
+    const last = opened;
+    opened = undefined;
+    if (last) await close(last);
     await folder.remove();
   }
 }

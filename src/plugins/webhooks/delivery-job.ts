@@ -7,7 +7,7 @@ import { isJson } from "../../core/json.ts";
 import { createHmacSigner, type HmacSigner } from "../../crypto/hmac.ts";
 import type { Data } from "../../data/data.ts";
 import { exponentialDelayMs, retryAfterMs } from "../../jobs/backoff.ts";
-import type { JobHandler, JobOutcome } from "../../jobs/job-handler.ts";
+import type { JobContext, JobHandler, JobOutcome } from "../../jobs/job-handler.ts";
 import type { GuardedClient, OutboundOutcome } from "../../net/guarded-client.ts";
 import type { Job, Tx } from "../../store/store.ts";
 import { DEAD_LETTER } from "./dead-letter.ts";
@@ -119,7 +119,7 @@ export function createDeliveryJob(options: DeliveryJobOptions): JobHandler {
   const signers = new Map<Hook, HmacSigner>();
   for (const hook of options.hooks) if (hook.secret !== null) signers.set(hook, createHmacSigner(hook.secret));
 
-  const attempt = async (hook: Hook, delivery: Delivery, signal: AbortSignal): Promise<AttemptResult> => {
+  const attempt = async (hook: Hook, delivery: Delivery, context: JobContext): Promise<AttemptResult> => {
     const signer = signers.get(hook);
     const outcome = await options.http.send({
       method: "POST",
@@ -131,7 +131,7 @@ export function createDeliveryJob(options: DeliveryJobOptions): JobHandler {
       },
       body: delivery.body,
       keepBytes: 0,
-      signal,
+      cancellation: context,
     });
     return judgeOutcome(outcome, options.clock.now());
   };
@@ -153,7 +153,7 @@ export function createDeliveryJob(options: DeliveryJobOptions): JobHandler {
       const delivery = deliveryOf(job);
       const hook = findHook(options.hooks, delivery);
       if (!hook) return plan(job, undefined, HOOK_REMOVED);
-      return plan(job, hook, await attempt(hook, delivery, context.signal));
+      return plan(job, hook, await attempt(hook, delivery, context));
     },
   };
 }

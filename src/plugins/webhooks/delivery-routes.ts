@@ -130,7 +130,10 @@ export function deliveryRoutes(options: DeliveryRoutesOptions): Route[] {
       const page = found.slice(0, query.limit);
       const last = page.at(-1);
       const nextCursor = found.length > query.limit && last ? String(last.seq) : null;
-      return { status: 200, json: { data: page.map((job) => describeDelivery(job, options.hooks)), next_cursor: nextCursor } };
+      return {
+        status: 200,
+        json: { data: page.map((job) => describeDelivery(job, options.hooks)), next_cursor: nextCursor },
+      };
     },
   });
   const show = defineRoute({

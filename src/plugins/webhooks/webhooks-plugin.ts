@@ -2,6 +2,7 @@
 // so a committed write is delivered at least once and a rolled-back one never.
 
 import type { Change } from "../../data/change.ts";
+import type { Data } from "../../data/data.ts";
 import { definePluginType, type Plugin } from "../../plugin/plugin.ts";
 import type { Tx } from "../../store/store.ts";
 import { deadLetterEntity } from "./dead-letter.ts";
@@ -30,7 +31,8 @@ export const webhooksPlugin: Plugin = definePluginType({
   setup(config, host) {
     const hooks = resolveHooks(config, host.env);
     const hooksOf = indexHooks(hooks);
-    const { clock, http, reader, data } = host;
+    const { clock, http, reader } = host;
+    const data = (): Data => host.data();
     const enqueue = async (change: Change, tx: Tx): Promise<void> => {
       const matching = hooksOf(change);
       const row = change.after ?? change.before;

@@ -103,9 +103,11 @@ const hookArbitrary: fc.Arbitrary<Hook> = fc.record({
 const hooksArbitrary = fc
   .uniqueArray(hookArbitrary, { selector: ({ name }) => name, maxLength: 3 })
   .chain((hooks) =>
-    fc.array(fc.boolean(), { minLength: hooks.length, maxLength: hooks.length }).map((named) =>
-      hooks.map((hook, index): Hook => (named[index] ? hook : { ...hook, named: false, name: `hooks[${index}]` })),
-    ),
+    fc
+      .array(fc.boolean(), { minLength: hooks.length, maxLength: hooks.length })
+      .map((named) =>
+        hooks.map((hook, index): Hook => (named[index] ? hook : { ...hook, named: false, name: `hooks[${index}]` })),
+      ),
   );
 const deliveryArbitrary = fc.record({
   hook: fc.constantFrom("a", "b", "hooks[0]", "hooks[1]", "hooks[2]"),

@@ -40,21 +40,16 @@ describe("the signature of a delivery", () => {
 describe("the body of a delivery", () => {
   it("says what the row is, whatever is in it, with the keys in their order", () => {
     fc.assert(
-      fc.property(
-        fc.dictionary(text, fc.jsonValue()),
-        text,
-        fc.integer({ min: 0, max: 8.64e15 }),
-        (fields, id, at) => {
-          const data = JSON.parse(JSON.stringify({ id, ...fields })) as JsonObject;
-          const change = { op: "insert", entity: "Order", id, before: null, after: null, at } as const;
-          const body = deliveryBody({ ...change, actor: ANONYMOUS, requestId: null }, data, "wh_1");
-          const read = JSON.parse(body) as Record<string, unknown>;
-          assert.equal(Object.keys(read).join(), "event,entity,row_id,data,timestamp,delivery_id");
-          assert.deepEqual(read["data"], data);
-          assert.equal(read["row_id"], id);
-          assert.equal(Date.parse(String(read["timestamp"])), at);
-        },
-      ),
+      fc.property(fc.dictionary(text, fc.jsonValue()), text, fc.integer({ min: 0, max: 8.64e15 }), (fields, id, at) => {
+        const data = JSON.parse(JSON.stringify({ id, ...fields })) as JsonObject;
+        const change = { op: "insert", entity: "Order", id, before: null, after: null, at } as const;
+        const body = deliveryBody({ ...change, actor: ANONYMOUS, requestId: null }, data, "wh_1");
+        const read = JSON.parse(body) as Record<string, unknown>;
+        assert.equal(Object.keys(read).join(), "event,entity,row_id,data,timestamp,delivery_id");
+        assert.deepEqual(read["data"], data);
+        assert.equal(read["row_id"], id);
+        assert.equal(Date.parse(String(read["timestamp"])), at);
+      }),
     );
   });
 });

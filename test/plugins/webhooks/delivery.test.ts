@@ -113,13 +113,13 @@ describe("the signature", () => {
 describe("the headers", () => {
   it("are the hook's, filled from the environment, beside the type of the body", async () => {
     const headers = { "X-Team": "a", Authorization: "Bearer ${INTERCOM_KEY}", "X-Two": "${A1}-${_b}-${A1}-$A1" };
-    const env = { INTERCOM_KEY: "k-123 é", A1: "one", _b: "two" };
+    const env = { INTERCOM_KEY: "k-123", A1: "one", _b: "two" };
     await withApp({ plugins: [webhooks({ headers })], env }, async (app) => {
       await app.insert("Order", { total: 1 });
       await app.rest();
       const sent = app.sent[0]?.headers ?? {};
       assert.equal(sent["content-type"], "application/json");
-      assert.equal(sent["authorization"], "Bearer k-123 é");
+      assert.equal(sent["authorization"], "Bearer k-123");
       assert.equal(sent["x-two"], "one-two-one-$A1");
       assert.equal(sent["x-team"], "a");
     });
@@ -142,7 +142,9 @@ describe("which writes are delivered", () => {
   });
 
   it("each hook that matches gets its own, with an id of its own", async () => {
-    const plugins = [webhooks({ name: "a", events: ["insert", "insert"] }, { name: "b", url: "https://b.example.com/" })];
+    const plugins = [
+      webhooks({ name: "a", events: ["insert", "insert"] }, { name: "b", url: "https://b.example.com/" }),
+    ];
     await withApp({ plugins }, async (app) => {
       const { id } = await app.insert("Order", { total: 1 });
       await app.rest();

@@ -1,0 +1,10 @@
+// The line of the log that says where a server answers; `event` is `listening`.
+
+import { VERSION } from "../version.ts";
+import type { Server } from "./server.ts";
+import type { ServerOptions } from "./server-options.ts";
+
+export function logListening(server: Server, { log, host, mode, databasePath, platform }: ServerOptions): void {
+  const { url, port } = server;
+  log.info("listening", { url, host, port, mode, database: databasePath, version: VERSION, pid: platform.pid });
+}
