@@ -1,26 +1,38 @@
 // The program: hands the commands what they need of Bun and ends with their exit code. What a command does not use is not
 // loaded.
 
-import { existsSync, writeSync } from "node:fs";
 import process from "node:process";
-import type { CliPlatform, Terminal } from "./cli/cli-platform.ts";
+import type { CliPlatform } from "./cli/cli-platform.ts";
 import { runCli } from "./cli/run-cli.ts";
-
-function terminal(descriptor: number, { isTTY = false }: { isTTY?: boolean }): Terminal {
-  return {
-    isTTY,
-    write(text) {
-      let rest = new TextEncoder().encode(text);
-      while (rest.length > 0) rest = rest.subarray(writeSync(descriptor, rest));
-    },
-  };
-}
+import { createTerminal } from "./platform/terminal.ts";
 
 const platform: CliPlatform = {
   env: process.env,
   cwd: process.cwd(),
   pid: process.pid,
-  stdout: terminal(1, process.stdout),
-  stderr: terminal(2, process.stderr),
+  stdout: createTerminal(1),
+  stderr: createTerminal(2),
   openRuntime: async () => (await import("./platform/bun-platform.ts")).createBunPlatform(),
+  async openStore(path) {
+    const { sqlitePlatform } = await import("./platform/sqlite-platform.ts");
+    const { openSqliteStore } = await import("./store/sqlite/open-sqlite-store.ts");
+    return openSqliteStore({ path, platform: sqlitePlatform });
+  },
+  loadApp: async (options) => (await import("./platform/load-app-bun.ts")).loadApp(options),
+  watchApp: async (options) => (await import("./platform/watch.ts")).watchApp(options),
+  listen: async (options) => (await import("./platform/listen-bun.ts")).listenOnBun(options),
+  async openLog(options) {
+    const { createWriteLog, toDescriptor } = await import("./platform/write-log.ts");
+    const log = createWriteLog({ ...options, write: toDescriptor(1) });
+    process.on("exit", () => log.flush());
+    return log;
+  },
+  onStopSignal(listener) {
+    process.on("SIGTERM", listener);
+    process.on("SIGINT", listener);
+  },
+  exit: (code) => process.exit(code),
 };
+
+// Not `exitCode`: what an application left running must not keep the process of a command that is done.
+process.exit(await runCli(process.argv.slice(2), platform));

@@ -20,12 +20,19 @@ export interface TemplateFile {
 export function createAppFiles(values: { readonly name: string; readonly adminToken: string }): TemplateFile[] {
   const file = (path: string, text: string, isSecret = false): TemplateFile => ({ path, text, isSecret });
   return [
-    file("app.ts", app.replace("__NAME__", () => JSON.stringify(values.name))),
+    file(
+      "app.ts",
+      app.replace("__NAME__", () => JSON.stringify(values.name)),
+    ),
     file("functions/placeOrder.ts", placeOrder),
     file("functions/ordersOf.ts", ordersOf),
     file("pylon-env.d.ts", types),
     file("tsconfig.json", tsconfig),
-    file(".env", env.replace("__ADMIN_TOKEN__", () => values.adminToken), true),
+    file(
+      ".env",
+      env.replace("__ADMIN_TOKEN__", () => values.adminToken),
+      true,
+    ),
     file(".gitignore", gitignore),
   ];
 }

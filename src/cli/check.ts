@@ -38,7 +38,8 @@ export const check: RunCommand = async (args, platform) => {
   const dir = readAppDir(args, platform);
   const { source } = await loadSource({ platform, dir, log: SILENT_LOG });
   try {
-    const findings = source.manifests.length > 0 ? findProblems(joinManifests(source), PLUGINS, platform.env) : undefined;
+    const findings =
+      source.manifests.length > 0 ? findProblems(joinManifests(source), PLUGINS, platform.env) : undefined;
     const problems = [...source.problems.map(toProblem), ...(findings?.problems ?? [])];
     const checked: Checked = { problems, blueprint: findings?.blueprint, functions: [...source.functions.keys()] };
     const paint = createPaint(wantsColour(platform.stdout, platform.env));

@@ -80,8 +80,6 @@ export interface CliPlatform {
   openRuntime(): Promise<Platform>;
   /** Opens a SQLite file. */
   openStore(path: string): Promise<Store>;
-  /** Opens a SQLite file that exists; otherwise an empty store that leaves nothing behind. */
-  openStoreIfPresent(path: string): Promise<Store>;
   loadApp(options: AppSourceOptions): Promise<AppSource>;
   watchApp(options: WatchAppOptions): Promise<{ close(): void }>;
   /** @throws an error whose `code` is EADDRINUSE, EADDRNOTAVAIL or EACCES */

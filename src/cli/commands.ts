@@ -55,7 +55,9 @@ export const COMMANDS: readonly Command[] = [
   {
     name: "migrate",
     summary: "Bring the database to the application's entities",
-    details: ["Steps that destroy values are listed with the number of rows that lose one, and are not applied unasked."],
+    details: [
+      "Steps that destroy values are listed with the number of rows that lose one, and are not applied unasked.",
+    ],
     arguments: [DIR],
     options: [
       { name: "plan", summary: "only show what would be done" },

@@ -1,13 +1,14 @@
 // `pylon migrate [DIR]`: shows what the database needs in order to fit the application, what that costs, and does it.
 
+import { existsSync } from "node:fs";
 import { SILENT_LOG } from "../core/log.ts";
-import { applyMigration, type MigrationPlan, type MigrationStep, planMigration } from "../data/migration.ts";
+import { applyMigration, type MigrationStep, planMigration } from "../data/migration.ts";
+import { planSchema } from "../manifest/schema-diff.ts";
 import { PLUGINS } from "../plugins.ts";
 import { type Blueprint, prepareStore, readBlueprint } from "../pylon.ts";
-import type { Store } from "../store/store.ts";
 import { countOf } from "./banner.ts";
 import type { CliPlatform } from "./cli-platform.ts";
-import type { ExitCode, ParsedArguments, RunCommand } from "./command.ts";
+import type { ExitCode, RunCommand } from "./command.ts";
 import { assertLoaded, joinManifests, loadSource } from "./open-app.ts";
 import { createPaint, type Paint, wantsColour } from "./paint.ts";
 import { readAppDir, readDatabasePath } from "./read-options.ts";
@@ -42,37 +43,66 @@ function renderStep(step: MigrationStep, paint: Paint): string {
   return `${mark}${step.summary}${cost}\n`;
 }
 
+/** The document of `--json` as well. */
 interface Outcome {
   readonly database: string;
-  readonly plan: MigrationPlan;
   readonly applied: boolean;
+  readonly steps: readonly MigrationStep[];
 }
 
-function toDocument({ database, plan, applied }: Outcome): Readonly<Record<string, unknown>> {
-  return {
-    database,
-    applied,
-    steps: plan.steps.map(({ summary, entity, field, destructive, blocked, rows }) => ({
-      summary,
-      entity,
-      field,
-      destructive,
-      blocked,
-      rows,
-    })),
-  };
-}
-
-function conclude({ plan, applied }: Outcome): string {
-  if (plan.steps.length === 0) return "The database fits the application";
-  const count = countOf(plan.steps.length, "step", "steps");
+function conclude({ steps, applied }: Outcome): string {
+  if (steps.length === 0) return "The database fits the application";
+  const count = countOf(steps.length, "step", "steps");
   return applied ? `Applied ${count}` : `${count} pending`;
 }
 
+/** What an empty database needs. Showing a plan does not make the file. */
+function planFromNothing({ manifest }: Blueprint): MigrationStep[] {
+  return planSchema([], manifest.entities).flatMap((change): MigrationStep[] => {
+    if (change.kind !== "step") return [];
+    const { summary, entity, field = null, destructive } = change;
+    return [{ summary, entity, field, destructive, rows: 0, blocked: false }];
+  });
+}
+
+async function planOnly(
+  platform: CliPlatform,
+  database: string,
+  blueprint: Blueprint,
+): Promise<readonly MigrationStep[]> {
+  if (!existsSync(database)) return planFromNothing(blueprint);
+  const store = await platform.openStore(database);
+  try {
+    return (await planMigration(store, blueprint.manifest.entities)).steps;
+  } finally {
+    await store.close();
+  }
+}
+
+interface ApplyOptions {
+  readonly allowDestructive: boolean;
+  /** Called before anything is done. */
+  readonly show: (steps: readonly MigrationStep[]) => void;
+}
+
 /** @throws MIGRATION_DESTRUCTIVE, MIGRATION_BLOCKED; nothing has changed then */
-async function apply(store: Store, blueprint: Blueprint, plan: MigrationPlan, args: ParsedArguments): Promise<void> {
-  await applyMigration(store, plan, { allowDestructive: args.switches.has("allow-destructive") });
-  await prepareStore(store, blueprint);
+async function planAndApply(
+  platform: CliPlatform,
+  database: string,
+  blueprint: Blueprint,
+  { allowDestructive, show }: ApplyOptions,
+): Promise<readonly MigrationStep[]> {
+  const store = await platform.openStore(database);
+  try {
+    const plan = await planMigration(store, blueprint.manifest.entities);
+    show(plan.steps);
+    await applyMigration(store, plan, { allowDestructive });
+    // The tables that are no entities, too.
+    await prepareStore(store, blueprint);
+    return plan.steps;
+  } finally {
+    await store.close();
+  }
 }
 
 export const migrate: RunCommand = async (args, platform): Promise<ExitCode> => {
@@ -82,15 +112,17 @@ export const migrate: RunCommand = async (args, platform): Promise<ExitCode> => 
   const isPlanOnly = args.switches.has("plan");
   const isJson = args.switches.has("json");
   const paint = createPaint(wantsColour(platform.stdout, platform.env));
-  const store = isPlanOnly ? await platform.openStoreIfPresent(database) : await platform.openStore(database);
-  try {
-    const plan = await planMigration(store, blueprint.manifest.entities);
-    if (!isJson) for (const step of plan.steps) platform.stdout.write(renderStep(step, paint));
-    if (!isPlanOnly) await apply(store, blueprint, plan, args);
-    const outcome: Outcome = { database, plan, applied: !isPlanOnly && plan.steps.length > 0 };
-    platform.stdout.write(isJson ? `${JSON.stringify(toDocument(outcome), null, 2)}\n` : `${conclude(outcome)}\n`);
-    return plan.steps.some(({ blocked }) => blocked) ? 1 : 0;
-  } finally {
-    await store.close();
-  }
+  const show = (steps: readonly MigrationStep[]): void => {
+    if (!isJson) for (const step of steps) platform.stdout.write(renderStep(step, paint));
+  };
+  const steps = isPlanOnly
+    ? await planOnly(platform, database, blueprint)
+    : await planAndApply(platform, database, blueprint, {
+        allowDestructive: args.switches.has("allow-destructive"),
+        show,
+      });
+  if (isPlanOnly) show(steps);
+  const outcome: Outcome = { database, steps, applied: !isPlanOnly && steps.length > 0 };
+  platform.stdout.write(isJson ? `${JSON.stringify(outcome, null, 2)}\n` : `${conclude(outcome)}\n`);
+  return steps.some(({ blocked }) => blocked) ? 1 : 0;
 };

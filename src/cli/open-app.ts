@@ -94,12 +94,13 @@ export interface OpenApp {
   readonly source: AppSource;
 }
 
-function bindExports({ source, late, bindFetch }: LoadedSource, pylon: Pylon, blueprint: Blueprint, options: OpenAppOptions): OpenApp {
+/** Gives the application's code what it could not have while it loaded. */
+function bind(loaded: LoadedSource, pylon: Pylon, blueprint: Blueprint, options: OpenAppOptions): void {
   const absent = SDK_EXPORTS.map((name): [string, unknown] => [name, createUnavailableExport(name)]);
-  late.bind({ ...Object.fromEntries(absent), ...pylon.sdk });
+  loaded.late.bind({ ...Object.fromEntries(absent), ...pylon.sdk });
   const { guard, guardFunctions } = createOutbound(blueprint.chosen, options.mode);
-  if (guardFunctions) bindFetch(createGuardedFetch({ guard, dialer: options.runtime.dialer, clock: options.clock }));
-  return { pylon, blueprint, source };
+  const { runtime, clock } = options;
+  if (guardFunctions) loaded.bindFetch(createGuardedFetch({ guard, dialer: runtime.dialer, clock }));
 }
 
 /**
@@ -126,7 +127,8 @@ export async function openApp(options: OpenAppOptions): Promise<OpenApp> {
       platform: options.runtime,
       version: VERSION,
     });
-    return bindExports(loaded, pylon, blueprint, options);
+    bind(loaded, pylon, blueprint, options);
+    return { pylon, blueprint, source };
   } catch (error) {
     source.dispose();
     throw error;

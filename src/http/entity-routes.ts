@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { coreError, type Problem, PylonError } from "../core/errors.ts";
+import type { JsonObject } from "../core/json.ts";
 import type { Data, DataWriter } from "../data/data.ts";
 import { dataError } from "../data/data-errors.ts";
 import type { PageQuery } from "../data/data-reader.ts";
@@ -25,25 +26,28 @@ function missing(entity: string): Error {
   return coreError("NOT_FOUND", { message: `There is no such ${entity}` });
 }
 
+/** A write of one row, and what it answers. */
+interface RowWrite {
+  /** In a transaction of its own. */
+  alone(): Promise<Row | null>;
+  /** In one that is open. */
+  within(writer: DataWriter): Promise<Row | null>;
+  toAnswer(row: Row): RouteAnswer;
+}
+
 /** Runs one write; with an Idempotency-Key its answer commits with it. */
-async function writeOne(
-  data: Data,
-  request: RouteRequest,
-  alone: () => Promise<Row | null>,
-  within: (writer: DataWriter) => Promise<Row | null>,
-  toAnswer: (row: Row) => RouteAnswer,
-): Promise<RouteAnswer> {
+async function writeOne(data: Data, request: RouteRequest, write: RowWrite): Promise<RouteAnswer> {
   const entity = request.params.entity ?? "";
   const { receipt } = request;
   if (!receipt) {
-    const row = await alone();
+    const row = await write.alone();
     if (!row) throw missing(entity);
-    return toAnswer(row);
+    return write.toAnswer(row);
   }
   const inTransaction = async (writer: DataWriter): Promise<RouteAnswer> => {
-    const row = await within(writer);
+    const row = await write.within(writer);
     if (!row) throw missing(entity);
-    const answer = toAnswer(row);
+    const answer = write.toAnswer(row);
     await receipt.commit(writer.tx, answer);
     return answer;
   };
@@ -154,103 +158,121 @@ async function runTransaction(data: Data, request: RouteRequest<unknown, Operati
 const ENTITY = "/api/entities/:entity";
 const ROW = "/api/entities/:entity/:id";
 
+function targetOf({ params }: RouteRequest): [entity: string, id: string] {
+  return [params.entity ?? "", params.id ?? ""];
+}
+
+function shown(data: Data, entity: string, row: Row): JsonObject {
+  return data.model.entity(entity).codec.toJson(row);
+}
+
+function createRoute(data: Data): Route {
+  return defineRoute({
+    method: "POST",
+    path: ENTITY,
+    access: "anyone",
+    tag: "entities",
+    summary: "Create a row",
+    body: anyObject,
+    idempotency: "transactional",
+    answers: { 201: { description: "The new row" } },
+    handle(request) {
+      const [entity] = targetOf(request);
+      return writeOne(data, request, {
+        alone: () => data.insert(scopeOf(request), entity, request.body),
+        within: (writer) => writer.insert(entity, request.body),
+        toAnswer: (row) => ({ status: 201, json: shown(data, entity, row) }),
+      });
+    },
+  });
+}
+
+function listRoute(data: Data): Route {
+  return defineRoute({
+    method: "GET",
+    path: ENTITY,
+    access: "anyone",
+    tag: "entities",
+    summary: "List rows by page; other parameters are equality filters",
+    query: listQuery,
+    answers: { 200: { description: "A page of rows" } },
+    handle: (request) => listEntity(data, request),
+  });
+}
+
+function readRoute(data: Data): Route {
+  return defineRoute({
+    method: "GET",
+    path: ROW,
+    access: "anyone",
+    tag: "entities",
+    summary: "Read a row",
+    answers: { 200: { description: "The row" }, 404: { description: "No such row" } },
+    async handle(request) {
+      const [entity, id] = targetOf(request);
+      const row = await data.read(scopeOf(request)).get(entity, id);
+      if (!row) throw missing(entity);
+      return { status: 200, json: shown(data, entity, row) };
+    },
+  });
+}
+
+function updateRoute(data: Data): Route {
+  return defineRoute({
+    method: "PATCH",
+    path: ROW,
+    access: "anyone",
+    tag: "entities",
+    summary: "Change the given fields of a row",
+    body: anyObject,
+    idempotency: "transactional",
+    answers: { 200: { description: "The row after the write" }, 404: { description: "No such row" } },
+    handle(request) {
+      const [entity, id] = targetOf(request);
+      return writeOne(data, request, {
+        alone: () => data.update(scopeOf(request), entity, id, request.body),
+        within: (writer) => writer.update(entity, id, request.body),
+        toAnswer: (row) => ({ status: 200, json: { updated: true, ...shown(data, entity, row) } }),
+      });
+    },
+  });
+}
+
+function deleteRoute(data: Data): Route {
+  return defineRoute({
+    method: "DELETE",
+    path: ROW,
+    access: "anyone",
+    tag: "entities",
+    summary: "Delete a row",
+    idempotency: "transactional",
+    answers: { 200: { description: "Deleted" }, 404: { description: "No such row" } },
+    handle(request) {
+      const [entity, id] = targetOf(request);
+      return writeOne(data, request, {
+        alone: () => data.delete(scopeOf(request), entity, id),
+        within: (writer) => writer.delete(entity, id),
+        toAnswer: () => ({ status: 200, json: { deleted: true } }),
+      });
+    },
+  });
+}
+
+function transactRoute(data: Data): Route {
+  return defineRoute({
+    method: "POST",
+    path: "/api/transact",
+    access: "admin",
+    tag: "entities",
+    summary: "Several writes, all or nothing",
+    body: transaction,
+    idempotency: "transactional",
+    answers: { 200: { description: "What was written" } },
+    handle: (request) => runTransaction(data, request),
+  });
+}
+
 export function entityRoutes(data: Data): Route[] {
-  const json = (entity: string, row: Row): object => data.model.entity(entity).codec.toJson(row);
-  const target = (request: RouteRequest): [string, string] => [request.params.entity ?? "", request.params.id ?? ""];
-  return [
-    defineRoute({
-      method: "POST",
-      path: ENTITY,
-      access: "anyone",
-      tag: "entities",
-      summary: "Create a row",
-      body: anyObject,
-      idempotency: "transactional",
-      answers: { 201: { description: "The new row" } },
-      handle(request) {
-        const entity = request.params.entity ?? "";
-        return writeOne(
-          data,
-          request,
-          () => data.insert(scopeOf(request), entity, request.body),
-          (writer) => writer.insert(entity, request.body),
-          (row) => ({ status: 201, json: json(entity, row) }),
-        );
-      },
-    }),
-    defineRoute({
-      method: "GET",
-      path: ENTITY,
-      access: "anyone",
-      tag: "entities",
-      summary: "List rows by page; other parameters are equality filters",
-      query: listQuery,
-      answers: { 200: { description: "A page of rows" } },
-      handle: (request) => listEntity(data, request),
-    }),
-    defineRoute({
-      method: "GET",
-      path: ROW,
-      access: "anyone",
-      tag: "entities",
-      summary: "Read a row",
-      answers: { 200: { description: "The row" }, 404: { description: "No such row" } },
-      async handle(request) {
-        const [entity, id] = target(request);
-        const row = await data.read(scopeOf(request)).get(entity, id);
-        if (!row) throw missing(entity);
-        return { status: 200, json: json(entity, row) };
-      },
-    }),
-    defineRoute({
-      method: "PATCH",
-      path: ROW,
-      access: "anyone",
-      tag: "entities",
-      summary: "Change the given fields of a row",
-      body: anyObject,
-      idempotency: "transactional",
-      answers: { 200: { description: "The row after the write" }, 404: { description: "No such row" } },
-      handle(request) {
-        const [entity, id] = target(request);
-        return writeOne(
-          data,
-          request,
-          () => data.update(scopeOf(request), entity, id, request.body),
-          (writer) => writer.update(entity, id, request.body),
-          (row) => ({ status: 200, json: { updated: true, ...json(entity, row) } }),
-        );
-      },
-    }),
-    defineRoute({
-      method: "DELETE",
-      path: ROW,
-      access: "anyone",
-      tag: "entities",
-      summary: "Delete a row",
-      idempotency: "transactional",
-      answers: { 200: { description: "Deleted" }, 404: { description: "No such row" } },
-      handle(request) {
-        const [entity, id] = target(request);
-        return writeOne(
-          data,
-          request,
-          () => data.delete(scopeOf(request), entity, id),
-          (writer) => writer.delete(entity, id),
-          () => ({ status: 200, json: { deleted: true } }),
-        );
-      },
-    }),
-    defineRoute({
-      method: "POST",
-      path: "/api/transact",
-      access: "admin",
-      tag: "entities",
-      summary: "Several writes, all or nothing",
-      body: transaction,
-      idempotency: "transactional",
-      answers: { 200: { description: "What was written" } },
-      handle: (request) => runTransaction(data, request),
-    }),
-  ];
+  const routes = [createRoute, listRoute, readRoute, updateRoute, deleteRoute, transactRoute];
+  return routes.map((route) => route(data));
 }

@@ -66,6 +66,14 @@ function toResponse(answer: RouteAnswer | Response, headers: Readonly<Record<str
   });
 }
 
+/** A request, for its line in the log. */
+interface Asked {
+  readonly route: Route;
+  readonly request: Request;
+  readonly requestId: string;
+  readonly startedMs: number;
+}
+
 interface Env {
   readonly Bindings: { readonly peer: string | null; readonly requestId: string };
 }
@@ -92,18 +100,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   let draining = false;
   let inFlight = 0;
 
-  const finish = (route: Route, request: Request, requestId: string, response: Response, startedMs: number): void => {
+  const finish = ({ route, request, requestId, startedMs }: Asked, { status }: Response): void => {
+    const { method, url } = request;
     const durationMs = clock.monotonic() - startedMs;
-    metrics.observe({ method: request.method, route: route.path, status: response.status, durationMs });
+    metrics.observe({ method, route: route.path, status, durationMs });
     if (!options.logRequests) return;
-    const rounded = Math.round(durationMs * 1_000) / 1_000;
-    log.info("request", {
-      requestId,
-      method: request.method,
-      path: loggedPath(route, request.url),
-      status: response.status,
-      ms: rounded,
-    });
+    const ms = Math.round(durationMs * 1_000) / 1_000;
+    log.info("request", { requestId, method, path: loggedPath(route, url), status, ms });
   };
 
   const answer = async (route: Route, context: Context<Env>): Promise<Response> => {
@@ -126,7 +129,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     } finally {
       inFlight -= 1;
     }
-    finish(route, raw, requestId, response, startedMs);
+    finish({ route, request: raw, requestId, startedMs }, response);
     return response;
   };
 

@@ -51,7 +51,7 @@ type Painter = (paint: Paint, text: string) => string;
 
 /** The most frequent line: method, status, time, path in columns. */
 function renderRequest({ method, status, ms, path, requestId, ...others }: LogFields, paint: Painter): string {
-  const statusText = String(status);
+  const statusText = renderValue(status ?? "");
   const columns = [
     renderValue(method ?? "").padEnd(6),
     paint(STATUS_PAINT[statusText.charAt(0)] ?? "dim", statusText),

@@ -254,14 +254,11 @@ export async function withApp(first: AppOptions, run: (app: TestApp) => Promise<
   const clock = first.clock ?? virtual;
   /** What closes may wait for virtual time, which moves only here. */
   const close = async ({ pylon }: Opened): Promise<void> => {
-    let isClosed = false;
+    const state = { isClosed: false };
     const closing = pylon.close({ drainMs: 0 }).finally(() => {
-      isClosed = true;
+      state.isClosed = true;
     });
-    while (!isClosed) {
-      await hop();
-      await virtual.advance(1);
-    }
+    while (!state.isClosed) await virtual.advance(1);
     await closing;
   };
   const current = (): Opened => {
