@@ -51,7 +51,7 @@ export interface WatchAppOptions {
 export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
-  readonly fetch: (request: Request, peer: string | null) => Promise<Response>;
+  readonly fetch: (request: Request, peerOf: () => string | null) => Promise<Response>;
   readonly onError: (error: unknown) => void;
 }
 

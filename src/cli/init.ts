@@ -1,7 +1,7 @@
 // `pylon init DIR`: makes an application that runs as it stands. Nothing that exists is written over.
 
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { basename, dirname, join, relative, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { messageOf } from "../core/errors.ts";
 import { createAdminToken } from "./admin-token.ts";
 import { createAppFiles, type TemplateFile } from "./app-template.ts";
@@ -44,7 +44,7 @@ export function quoteForShell(word: string): string {
 }
 
 function renderDone(dir: string, shown: string, files: readonly TemplateFile[], paint: Paint): string {
-  const target = shown === "" ? "" : ` ${quoteForShell(shown)}`;
+  const target = shown === "." ? "" : ` ${quoteForShell(shown)}`;
   return [
     `Made an application in ${dir}`,
     ...files.map(({ path }) => `  ${path}`),
@@ -61,6 +61,6 @@ export const init: RunCommand = async ({ positional: [name = "."] }, { cwd, env,
   const files = createAppFiles({ name: basename(dir) || "app", adminToken: createAdminToken() });
   assertFree(dir, files);
   writeFiles(dir, files);
-  stdout.write(renderDone(dir, relative(cwd, dir), files, createPaint(wantsColour(stdout, env))));
+  stdout.write(renderDone(dir, name, files, createPaint(wantsColour(stdout, env))));
   return 0;
 };

@@ -95,7 +95,7 @@ function listenFor(live: Live, { platform, host, port, log }: ServerOptions): Pr
   return listen(platform, {
     host,
     port,
-    fetch: (request, peer) => live.app.pylon.fetch(request, peer),
+    fetch: (request, peerOf) => live.app.pylon.fetch(request, peerOf),
     onError: (error) => log.error("listener.failed", { message: messageOf(error) }),
   });
 }

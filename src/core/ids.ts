@@ -1,8 +1,16 @@
 // Identifiers. A ULID sorts by time and, within one source, by order of creation; a token is unguessable.
 
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-const RANDOM_CHARS = 16;
 const TIME_CHARS = 10;
+/** Characters that stay the same within a millisecond, and those that count up. */
+const FIXED_CHARS = 12;
+const COUNTER_LIMIT = 2 ** 20;
+
+/** Two characters for every number below 1024. */
+const PAIRS: readonly string[] = Array.from(
+  { length: 1_024 },
+  (_, index) => ALPHABET.charAt(index >> 5) + ALPHABET.charAt(index & 31),
+);
 
 /** Makes ULIDs that grow strictly, also within one millisecond and when the clock goes back. @throws RangeError */
 export type UlidSource = (nowMs: number) => string;
@@ -18,48 +26,32 @@ function encodeTime(ms: number): string {
 }
 
 /**
- * Creates a monotonic source (https://github.com/ulid/spec): 48 bits of milliseconds, then 80 random bits that are
- * counted up while the millisecond stays the same.
+ * Creates a monotonic source (https://github.com/ulid/spec): 48 bits of milliseconds, then 80 random bits, the last 20 of
+ * which are counted up while the millisecond stays the same.
  */
 export function createUlidSource(
   fillRandom: (bytes: Uint8Array<ArrayBuffer>) => void = (bytes) => {
     crypto.getRandomValues(bytes);
   },
 ): UlidSource {
-  const digits = new Uint8Array(RANDOM_CHARS);
-  const random = new Uint8Array(RANDOM_CHARS);
+  const random = new Uint8Array(FIXED_CHARS + 4);
   let lastMs = -1;
-  let time = "";
-  const refill = (): void => {
+  let prefix = "";
+  let counter = 0;
+  const begin = (ms: number): void => {
+    lastMs = ms;
     fillRandom(random);
-    for (let i = 0; i < RANDOM_CHARS; i++) digits[i] = (random[i] as number) & 31;
-  };
-  const increment = (): boolean => {
-    for (let i = RANDOM_CHARS - 1; i >= 0; i--) {
-      const digit = digits[i] as number;
-      if (digit < 31) {
-        digits[i] = digit + 1;
-        return true;
-      }
-      digits[i] = 0;
-    }
-    return false;
+    prefix = encodeTime(ms);
+    for (let i = 0; i < FIXED_CHARS; i++) prefix += ALPHABET.charAt((random[i] as number) & 31);
+    counter = 0;
+    for (let i = FIXED_CHARS; i < random.length; i++) counter = counter * 32 + ((random[i] as number) & 31);
   };
   return (givenMs) => {
     const nowMs = Math.trunc(givenMs);
     if (!(nowMs >= 0 && nowMs < 2 ** 48)) throw new RangeError(`A ULID needs a time from 0 to 2^48-1 ms: ${givenMs}`);
-    if (nowMs > lastMs) {
-      lastMs = nowMs;
-      time = encodeTime(nowMs);
-      refill();
-    } else if (!increment()) {
-      lastMs += 1;
-      time = encodeTime(lastMs);
-      refill();
-    }
-    let text = time;
-    for (let i = 0; i < RANDOM_CHARS; i++) text += ALPHABET.charAt(digits[i] as number);
-    return text;
+    if (nowMs > lastMs) begin(nowMs);
+    else if (++counter === COUNTER_LIMIT) begin(lastMs + 1);
+    return prefix + (PAIRS[counter >> 10] as string) + (PAIRS[counter & 1_023] as string);
   };
 }
 

@@ -7,7 +7,8 @@ const HEX = /^[0-9a-fA-F]*$/;
 /** Two lower-case digits for each byte. */
 export function encodeHex(bytes: Uint8Array): string {
   let text = "";
-  for (const byte of bytes) text += DIGITS[byte];
+  // By index: an iterator costs several times as much, and every delivery is signed.
+  for (let index = 0; index < bytes.length; index++) text += DIGITS[bytes[index] as number];
   return text;
 }
 

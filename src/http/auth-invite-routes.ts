@@ -29,8 +29,8 @@ function createInvite(auth: Auth): Route {
       409: { description: "Too many invites are open" },
       429: { description: "Too many invites, or one to this address within the last minute" },
     },
-    async handle({ identity, params, body, peer }) {
-      auth.limits.take("invite", { ip: peer, subject: identity.userId });
+    async handle({ identity, params, body, peerOf }) {
+      auth.limits.take("invite", { ip: peerOf(), subject: identity.userId });
       const invite = await auth.invites.create(identity, params.id ?? "", body);
       return { status: 201, json: invite, headers: { "cache-control": "no-store" } };
     },
@@ -91,8 +91,8 @@ function acceptInvite(auth: Auth): Route {
       409: { description: "The caller is in too many organisations" },
       429: { description: "Too many attempts" },
     },
-    async handle({ identity, params, peer }) {
-      auth.limits.take("accept", { ip: peer, subject: identity.userId });
+    async handle({ identity, params, peerOf }) {
+      auth.limits.take("accept", { ip: peerOf(), subject: identity.userId });
       const parsed = inviteTokenParam.safeParse({ token: params.token });
       if (!parsed.success) throw authError("INVITE_INVALID");
       return { status: 200, json: await auth.invites.accept(identity, parsed.data.token) };

@@ -31,8 +31,8 @@ function sendCode(auth: Auth): Route {
       429: { description: "Too many codes for this address or from this network" },
       501: { description: "No email provider is configured" },
     },
-    async handle({ body, peer }) {
-      auth.limits.take("send", { ip: peer, subject: body.email });
+    async handle({ body, peerOf }) {
+      auth.limits.take("send", { ip: peerOf(), subject: body.email });
       return { status: 200, json: await auth.magicCodes.send(body.email), headers: NO_STORE };
     },
   });
@@ -51,8 +51,8 @@ function verifyCode(auth: Auth): Route {
       401: { description: "The code is wrong, used or has expired" },
       429: { description: "Too many guesses for this address or from this network" },
     },
-    async handle({ body, peer }) {
-      auth.limits.take("verify", { ip: peer, subject: body.email });
+    async handle({ body, peerOf }) {
+      auth.limits.take("verify", { ip: peerOf(), subject: body.email });
       return { status: 200, json: await auth.magicCodes.verify(body.email, body.code), headers: NO_STORE };
     },
   });

@@ -64,9 +64,18 @@ async function renderGauge(gauge: Gauge): Promise<string[]> {
 export function createMetrics(gauges: readonly Gauge[]): Metrics {
   const requests = new Map<string, number>();
   const durations = new Map<string, Histogram>();
+  /** Label texts by route and method: made once, because every request needs one. */
+  const labelTexts = new Map<string, Map<string, string>>();
+  const labelsOf = (route: string, method: string): string => {
+    const known = labelTexts.get(route)?.get(method);
+    if (known !== undefined) return known;
+    const labels = `method="${METHODS.has(method) ? method : "OTHER"}",route="${escapeLabel(route)}"`;
+    if (METHODS.has(method)) labelTexts.set(route, new Map(labelTexts.get(route)).set(method, labels));
+    return labels;
+  };
   return {
     observe({ method, route, status, durationMs }) {
-      const labels = `method="${METHODS.has(method) ? method : "OTHER"}",route="${escapeLabel(route)}"`;
+      const labels = labelsOf(route, method);
       const counted = `${labels},status="${status}"`;
       requests.set(counted, (requests.get(counted) ?? 0) + 1);
       let histogram = durations.get(labels);

@@ -14,7 +14,7 @@ export interface Incoming {
   readonly requestId: string;
   readonly params: Readonly<Record<string, string>>;
   readonly url: string;
-  readonly peer: string | null;
+  readonly peerOf: () => string | null;
 }
 
 export interface RouteRunnerOptions {
@@ -110,8 +110,8 @@ export function createRouteRunner(options: RouteRunnerOptions): RunRoute {
     const identity = await identifyFor(route, incoming.raw.headers.get("authorization"), options);
     requireAccess(route.access, identity);
     const { bodyText, ...inputs } = await readInputs(route, incoming, options.maxBodyBytes);
-    const { raw, requestId, params, peer } = incoming;
-    const request: RouteRequest = { identity, requestId, params, raw, peer, receipt: null, ...inputs };
+    const { raw, requestId, params, peerOf } = incoming;
+    const request: RouteRequest = { identity, requestId, params, raw, peerOf, receipt: null, ...inputs };
     if (route.idempotency && raw.headers.has("idempotency-key")) {
       return runWithKey(route, request, bodyText, options.idempotency);
     }

@@ -25,8 +25,8 @@ export interface HttpServerOptions {
 }
 
 export interface HttpServer {
-  /** Answers one request; never rejects. `peer` is the caller's address. */
-  fetch(request: Request, peer?: string | null): Promise<Response>;
+  /** Answers one request; never rejects. `peerOf` gives the caller's address to the few routes that ask for it. */
+  fetch(request: Request, peerOf?: () => string | null): Promise<Response>;
   /** From now on requests answer 503 DRAINING, apart from `/health`. */
   drain(): void;
   readonly isDraining: boolean;
@@ -75,7 +75,7 @@ interface Asked {
 }
 
 interface Env {
-  readonly Bindings: { readonly peer: string | null; readonly requestId: string };
+  readonly Bindings: { readonly peerOf: () => string | null; readonly requestId: string };
 }
 
 const UNKNOWN_ROUTE: Route = {
@@ -90,6 +90,8 @@ const UNKNOWN_ROUTE: Route = {
       coreError("NOT_FOUND", { message: "There is no such route", hint: "GET /api/openapi.json lists all of them" }),
     ),
 };
+
+const noPeer = (): null => null;
 
 /** What may still be asked of a process that is shutting down. */
 const WHILE_DRAINING: ReadonlySet<string> = new Set(["/health", "/readyz", "/metrics"]);
@@ -112,14 +114,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const answer = async (route: Route, context: Context<Env>): Promise<Response> => {
     const startedMs = clock.monotonic();
     const { raw } = context.req;
-    const { peer, requestId } = context.env;
+    const { peerOf, requestId } = context.env;
     const headers = { ...ALWAYS, ...cors(raw.headers.get("origin")), "x-request-id": requestId };
     inFlight += 1;
     let response: Response;
     try {
       if (draining && !WHILE_DRAINING.has(route.path)) throw httpError("DRAINING", { retryAfterSecs: 1 });
       const params = context.req.param() as Record<string, string>;
-      const result = await options.run(route, { raw, requestId, params, url: raw.url, peer });
+      const result = await options.run(route, { raw, requestId, params, url: raw.url, peerOf });
       response = toResponse(result, headers);
     } catch (error) {
       response = toResponse(
@@ -151,9 +153,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   );
 
   return {
-    fetch(request, peer = null) {
+    fetch(request, peerOf = noPeer) {
       const requestId = nextRequestId(request.headers.get("x-request-id"));
-      return Promise.resolve(app.fetch(request, { peer, requestId }));
+      return Promise.resolve(app.fetch(request, { peerOf, requestId }));
     },
     drain() {
       draining = true;

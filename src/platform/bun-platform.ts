@@ -2,6 +2,7 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { CurrentCall } from "../functions/current-call.ts";
+import { createNodeHmacSigner } from "./hmac-node.ts";
 import type { Platform } from "../pylon.ts";
 import { createBunDialer } from "./dial-bun.ts";
 
@@ -12,5 +13,6 @@ export function createBunPlatform(): Platform {
       setImmediate(task);
     },
     storage: new AsyncLocalStorage<CurrentCall>(),
+    createSigner: createNodeHmacSigner,
   };
 }

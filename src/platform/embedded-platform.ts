@@ -11,6 +11,7 @@ import type { Dialer } from "../net/dialer.ts";
 import type { Platform } from "../pylon.ts";
 import { openSqliteStore } from "../store/sqlite/open-sqlite-store.ts";
 import type { Store } from "../store/store.ts";
+import { createNodeHmacSigner } from "./hmac-node.ts";
 import { sqlitePlatform } from "./sqlite-platform.ts";
 
 export interface EmbeddedPlatform extends Platform {
@@ -59,6 +60,7 @@ export async function openEmbeddedPlatform(transport?: Transport): Promise<Embed
       setImmediate(task);
     },
     storage: new AsyncLocalStorage<CurrentCall>(),
+    createSigner: createNodeHmacSigner,
     env: process.env,
     openSqliteStore: (path) => openSqliteStore({ path, platform: sqlitePlatform }),
     openMemoryStore: openTemporaryStore,

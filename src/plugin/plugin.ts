@@ -6,6 +6,7 @@ import type { Env } from "../core/env.ts";
 import type { Problem } from "../core/errors.ts";
 import type { UlidSource } from "../core/ids.ts";
 import type { Log } from "../core/log.ts";
+import type { HmacSigner } from "../crypto/hmac.ts";
 import type { WriteHooks } from "../data/change.ts";
 import type { Data } from "../data/data.ts";
 import type { JobHandler } from "../jobs/job-handler.ts";
@@ -26,6 +27,8 @@ export interface PluginHost {
   readonly reader: Reader;
   /** Outbound HTTP behind the network guard. */
   readonly http: GuardedClient;
+  /** HMAC-SHA256 with a secret. @throws RangeError when it is empty. */
+  readonly createSigner: (secret: string) => HmacSigner;
   data(): Data;
 }
 

@@ -22,8 +22,8 @@ export interface RouteRequest<Query = unknown, Body = unknown> {
   readonly raw: Request;
   /** The body's bytes, when the route declares `rawBody`. */
   readonly rawBody: Uint8Array;
-  /** The peer's address, for sign-in limits; null when unknown. */
-  readonly peer: string | null;
+  /** The caller's address, for sign-in limits; null when it is not known. */
+  readonly peerOf: () => string | null;
   /** Given when the caller sent an Idempotency-Key and the route is `transactional`. */
   readonly receipt: Receipt | null;
 }

@@ -1,11 +1,11 @@
 // The yardstick of `drain`: a loop of signed fetch POSTs with nothing durable about it.
 // Usage: bare-loop.ts URL COUNT CONCURRENCY
 
-import { createHmacSigner } from "../../src/crypto/hmac.ts";
+import { createNodeHmacSigner } from "../../src/platform/hmac-node.ts";
 import { encodeHex } from "../../src/crypto/hex.ts";
 
 const [url = "", countText = "0", concurrencyText = "64"] = process.argv.slice(2);
-const signer = createHmacSigner("bench-secret-of-the-hook");
+const signer = createNodeHmacSigner("bench-secret-of-the-hook");
 const body = JSON.stringify({
   event: "insert",
   entity: "Order",

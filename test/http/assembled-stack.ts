@@ -134,7 +134,7 @@ export async function withStack(options: StackOptions, run: (stack: Stack) => Pr
       logRequests: false,
     });
     const ask: Stack["ask"] = async (target, request = {}) => {
-      const response = await server.fetch(toRequest(target, request), request.peer ?? null);
+      const response = await server.fetch(toRequest(target, request), () => request.peer ?? null);
       const text = await response.text();
       return { status: response.status, headers: response.headers, text, json: parseText(text) };
     };

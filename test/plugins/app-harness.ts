@@ -95,6 +95,8 @@ export interface TestApp {
   /** Lets everything happen that needs no time. */
   rest(): Promise<void>;
   advance(ms: number): Promise<void>;
+  /** Moves the wall clock alone; timers keep their distance. */
+  jump(ms: number): void;
   now(): number;
   /** Closes the instance and opens it again over the same file, with other settings where `changes` has them. */
   restart(changes?: AppOptions): Promise<void>;
@@ -276,7 +278,7 @@ export async function withApp(first: AppOptions, run: (app: TestApp) => Promise<
     sent: [],
     logged,
     respond: () => new Response(null, { status: 200 }),
-    ask: async (target, ask = {}) => readAnswer(await app.pylon.fetch(toRequest(target, ask), "192.0.2.7")),
+    ask: async (target, ask = {}) => readAnswer(await app.pylon.fetch(toRequest(target, ask), () => "192.0.2.7")),
     async insert(entity, data) {
       const answer = await app.ask(`POST /api/entities/${entity}`, { token: "admin", json: data });
       assert.equal(answer.status, 201, answer.text);
@@ -284,6 +286,7 @@ export async function withApp(first: AppOptions, run: (app: TestApp) => Promise<
     },
     rest: () => virtual.advance(0),
     advance: (ms) => virtual.advance(ms),
+    jump: (ms) => virtual.jump(ms),
     now: () => clock.now(),
     async restart(changes = {}) {
       const closing = current();

@@ -33,7 +33,7 @@ export function startChild(command: readonly string[], options: ChildOptions = {
   const child = Bun.spawn([...command], {
     stdin: "pipe",
     stdout: "pipe",
-    stderr: "inherit",
+    stderr: "pipe",
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: { ...process.env, ...options.env },
   });
@@ -42,6 +42,11 @@ export function startChild(command: readonly string[], options: ChildOptions = {
   const wake = (): void => {
     for (const resume of waiting.splice(0)) resume();
   };
+  // What it said last, for the reader of a failure.
+  const complaints: string[] = [];
+  void (async () => {
+    for await (const line of linesOf(child.stderr)) complaints.splice(0, Math.max(0, complaints.push(line) - 20));
+  })();
   void (async () => {
     for await (const line of linesOf(child.stdout)) {
       lines.push(line);
@@ -55,7 +60,9 @@ export function startChild(command: readonly string[], options: ChildOptions = {
       for (;;) {
         const index = lines.findIndex((line) => line.startsWith(prefix));
         if (index >= 0) return (lines.splice(0, index + 1).pop() ?? "").slice(prefix.length);
-        if (child.exitCode !== null) throw new Error(`${command.join(" ")} ended with ${child.exitCode}`);
+        if (child.exitCode !== null) {
+          throw new Error([`${command.join(" ")} ended with ${child.exitCode}`, ...complaints].join("\n"));
+        }
         await new Promise<void>((resolve) => {
           waiting.push(resolve);
         });

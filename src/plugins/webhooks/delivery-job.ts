@@ -4,7 +4,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { SYSTEM } from "../../core/identity.ts";
 import { isJson } from "../../core/json.ts";
-import { createHmacSigner, type HmacSigner } from "../../crypto/hmac.ts";
+import type { HmacSigner } from "../../crypto/hmac.ts";
 import type { Data } from "../../data/data.ts";
 import { exponentialDelayMs, retryAfterMs } from "../../jobs/backoff.ts";
 import type { JobContext, JobHandler, JobOutcome } from "../../jobs/job-handler.ts";
@@ -105,6 +105,7 @@ export interface DeliveryJobOptions {
   readonly clock: Clock;
   readonly data: () => Data;
   readonly random: () => number;
+  readonly createSigner: (secret: string) => HmacSigner;
 }
 
 const HOOK_REMOVED: AttemptResult = {
@@ -117,7 +118,7 @@ const HOOK_REMOVED: AttemptResult = {
 
 export function createDeliveryJob(options: DeliveryJobOptions): JobHandler {
   const signers = new Map<Hook, HmacSigner>();
-  for (const hook of options.hooks) if (hook.secret !== null) signers.set(hook, createHmacSigner(hook.secret));
+  for (const hook of options.hooks) if (hook.secret !== null) signers.set(hook, options.createSigner(hook.secret));
 
   const attempt = async (hook: Hook, delivery: Delivery, context: JobContext): Promise<AttemptResult> => {
     const signer = signers.get(hook);

@@ -44,7 +44,7 @@ export const webhooksPlugin: Plugin = definePluginType({
     };
     return {
       hooks: { entities: new Set(hooks.map((hook) => hook.entity)), within: enqueue },
-      jobs: [createDeliveryJob({ hooks, http, clock, data, random: Math.random })],
+      jobs: [createDeliveryJob({ hooks, http, clock, data, random: Math.random, createSigner: host.createSigner })],
       routes: deliveryRoutes({ hooks, reader, data, clock }),
     };
   },

@@ -74,14 +74,14 @@ function createSavepointRunner({
     const open = openTx();
     savepoint.run();
     try {
-      const value = await untilAborted(() => waiting.run(open.tx), waiting.signal);
+      const value = await untilAborted(() => waiting.run(open), waiting.signal);
       open.end();
       releaseSavepoint.run();
       return { waiting, value, due: open.due };
     } catch (error) {
       open.end();
       // Some errors (disk full, I/O) end the whole transaction: then there is no savepoint, and the batch is lost.
-      if (!connection.isTransaction) throw open.fatal() ?? error;
+      if (!connection.isTransaction) throw open.fatal ?? error;
       connection.exec("ROLLBACK TO write; RELEASE write");
       waiting.reject(toStoreError(error));
       return undefined;

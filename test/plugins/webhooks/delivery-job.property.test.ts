@@ -54,12 +54,18 @@ describe("the delay before the next attempt", () => {
   it("is what Retry-After says in seconds or as a date when that is longer, at most a day", () => {
     const seconds = fc.integer({ min: 0, max: 200_000 });
     fc.assert(
-      fc.property(seconds, fc.boolean(), fc.constantFrom(429, 503), backoffMs, dice, (secs, isDate, code, base, d) => {
-        const value = isDate ? new Date(NOW + secs * 1_000).toUTCString() : String(secs);
-        const result = judgeOutcome(answer(code, { "retry-after": value }), NOW);
-        const delay = nextDelayMs({ ...HOOK, backoffMs: base }, 1, result, () => d);
-        assert.equal(delay, Math.max(base + base * 0.1 * d, Math.min(secs * 1_000, DAY_MS)));
-      }),
+      fc.property(
+        fc.tuple(seconds, fc.boolean()),
+        fc.constantFrom(429, 503),
+        backoffMs,
+        dice,
+        ([secs, isDate], code, base, d) => {
+          const value = isDate ? new Date(NOW + secs * 1_000).toUTCString() : String(secs);
+          const result = judgeOutcome(answer(code, { "retry-after": value }), NOW);
+          const delay = nextDelayMs({ ...HOOK, backoffMs: base }, 1, result, () => d);
+          assert.equal(delay, Math.max(base + base * 0.1 * d, Math.min(secs * 1_000, DAY_MS)));
+        },
+      ),
     );
   });
 

@@ -129,16 +129,29 @@ describe("Retry-After", () => {
         app.respond = status(code, { "retry-after": value });
         await app.insert("Order", { total: 1 });
         await app.rest();
-        app.respond = status(200);
-        await app.advance(low - 1_000);
-        assert.equal(app.sent.length, 1);
-        await app.advance(high - low + 2_000);
-        const [first = 0, second] = attemptTimes(app);
-        assertBetween((second ?? 0) - first, low, high);
-        assert.equal((await theDelivery(app)).status, "succeeded");
+        const { nextAttemptAt, status: state } = await theDelivery(app);
+        assert.equal(state, "failed");
+        assertBetween(Date.parse(String(nextAttemptAt)) - START, low, high);
       });
     });
   }
+});
+
+describe("a receiver that asked for time", () => {
+  it("is left alone until then, and gets the same bytes after it", async () => {
+    await withApp({ plugins: [webhooks({ retry: { backoff_secs: 10 } })] }, async (app) => {
+      app.respond = status(503, { "retry-after": "120" });
+      await app.insert("Order", { total: 1 });
+      await app.rest();
+      app.respond = status(200);
+      await app.advance(119_900);
+      assert.equal(app.sent.length, 1);
+      await app.advance(200);
+      assert.equal(app.sent.length, 2);
+      assert.equal(app.sent[1]?.body, app.sent[0]?.body);
+      assert.equal((await theDelivery(app)).status, "succeeded");
+    });
+  });
 });
 
 describe("what counts as a failure", () => {
