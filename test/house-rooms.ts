@@ -22,7 +22,6 @@ const ENTRIES: readonly string[] = ["main.ts", "mod.ts"];
 export const ROOMS: readonly Room[] = [
   { name: "core", rank: 0, webOnly: true, libraries: NONE },
   { name: "crypto", rank: 1, webOnly: true, libraries: NONE },
-  { name: "cache", rank: 1, webOnly: true, libraries: NONE },
   { name: "net", rank: 2, webOnly: true, libraries: NONE },
   { name: "store", rank: 2, webOnly: true, libraries: NONE },
   { name: "jobs", rank: 3, webOnly: true, libraries: NONE },
@@ -41,7 +40,6 @@ export const ROOMS: readonly Room[] = [
   { name: "plugins.ts", rank: 7.6, webOnly: true, libraries: NONE },
   { name: "version.ts", rank: 7.6, webOnly: true, libraries: NONE },
   { name: "cli", rank: 8, webOnly: false },
-  { name: "studio", rank: 8, webOnly: false },
   // Only the entries hand a platform to the rest; a room that reached for it would not run anywhere else.
   { name: "platform", rank: 8, webOnly: false, importedBy: ENTRIES },
   { name: "mod.ts", rank: 9, webOnly: false },

@@ -75,7 +75,7 @@ const CASES: Readonly<Record<string, Case>> = {
       { "src/core/a.ts": `export type { Store } from "../store/store.ts";` },
       { "src/core/a.ts": `type S = import("../store/store.ts").Store;` },
       { "src/core/a.ts": `export const load = () => import("../store/store.ts");` },
-      { "src/crypto/a.ts": `import "../cache/lru.ts";` },
+      { "src/jobs/a.ts": `import "../manifest/lru.ts";` },
       { "src/plugins/stripe/a.ts": `import "../email/email-plugin.ts";` },
       { "src/plugins/stripe/a.ts": `import "../../sdk/sdk.ts";` },
       { "src/cli/serve.ts": `import "../platform/bun.ts";` },

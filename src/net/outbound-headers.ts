@@ -2,7 +2,7 @@
 // nothing that could start a second header or a second request.
 
 /** What the connection sets by itself. A caller's value for one of these would move the message's boundaries or its host. */
-const RESERVED: ReadonlySet<string> = new Set([
+export const RESERVED_HEADERS: ReadonlySet<string> = new Set([
   "connection",
   "content-length",
   "expect",
@@ -38,7 +38,7 @@ export function planHeaders(
     const value = headers[name] ?? "";
     if (!TOKEN.test(name) || !VALUE.test(value)) return undefined;
     const lower = name.toLowerCase();
-    if (!RESERVED.has(lower)) planned[lower] = value;
+    if (!RESERVED_HEADERS.has(lower)) planned[lower] = value;
   }
   return planned;
 }

@@ -1,3 +1,5 @@
+// What the compiled checks of an entity accept, refuse and normalise.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

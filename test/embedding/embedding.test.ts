@@ -179,7 +179,7 @@ describe("an embedded instance", () => {
       });
       assert.equal((await pylon.fetch(new Request("http://app.test/health"))).status, 200);
       const pending = clock.pending;
-      await clock.advance(3_600_000);
+      await clock.advance(900_000);
       assert.equal(sent.length, 0);
       assert.equal(pending, 0);
       // What was committed meanwhile is delivered as soon as somebody works.
@@ -215,7 +215,7 @@ describe("an embedded instance", () => {
       await pylon.start();
       const { id } = await pylon.db.insert("Order", { total: 9 });
       await until(() => sent.length === 5, 600);
-      await clock.advance(86_400_000);
+      await clock.advance(1_800_000);
       assert.equal(sent.length, 5);
       assert.equal(new Set(sent.map(({ body }) => body)).size, 1);
       for (const [index, backoffSecs] of [30, 60, 120, 240].entries()) {

@@ -38,7 +38,12 @@ async function claim({ store }: Harness, owner = "worker"): Promise<Job[]> {
 }
 
 async function runOne(harness: Harness, job: Job, signal = new AbortController().signal): Promise<JobOutcome> {
-  return harness.functions.job.run(job, { signal, now: clock.now(), isAborted: signal.aborted, onAbort: () => undefined });
+  return harness.functions.job.run(job, {
+    signal,
+    now: clock.now(),
+    isAborted: signal.aborted,
+    onAbort: () => undefined,
+  });
 }
 
 async function stateOf({ store }: Harness, id: string): Promise<string | undefined> {

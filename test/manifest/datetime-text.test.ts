@@ -1,3 +1,5 @@
+// Which texts are points in time, and the one spelling that they are stored in.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

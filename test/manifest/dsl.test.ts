@@ -1,3 +1,5 @@
+// The DSL gives plain data that the manifest schema accepts.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { app, buildManifest, entity, field, policy } from "../../src/manifest/dsl.ts";

@@ -1,3 +1,5 @@
+// Every problem of a manifest is found at once, with its path.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

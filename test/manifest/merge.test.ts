@@ -1,3 +1,5 @@
+// Two manifests become one: plugins of one name share a configuration.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

@@ -1,3 +1,5 @@
+// Applying a plan to any schema gives exactly the schema that was asked for.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

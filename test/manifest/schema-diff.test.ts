@@ -1,3 +1,5 @@
+// Which steps a change of entities needs, in which order, and which of them destroy values.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { entity, field } from "../../src/manifest/dsl.ts";

@@ -1,3 +1,5 @@
+// How entities become tables.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { entity, field } from "../../src/manifest/dsl.ts";

@@ -69,8 +69,8 @@ export function startChild(command: readonly string[], options: ChildOptions = {
       }
     },
     send(text) {
-      child.stdin.write(`${text}\n`);
-      child.stdin.flush();
+      void child.stdin.write(`${text}\n`);
+      void child.stdin.flush();
     },
     async stop(signal = "SIGTERM") {
       child.kill(signal);

@@ -5,29 +5,13 @@ import type { Env } from "../../core/env.ts";
 import type { Problem } from "../../core/errors.ts";
 import type { WriteOp } from "../../data/change.ts";
 import type { Manifest } from "../../manifest/manifest.ts";
+import { RESERVED_HEADERS } from "../../net/outbound-headers.ts";
 
 const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/;
 const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
-/** What the delivery and its connection set themselves, and what would change how the body is read. */
-const RESERVED_HEADERS: ReadonlySet<string> = new Set([
-  "accept-encoding",
-  "connection",
-  "content-encoding",
-  "content-length",
-  "content-type",
-  "expect",
-  "host",
-  "http2-settings",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "x-pylon-signature",
-]);
+/** What the delivery itself sets, and what would change how the body is read; the connection's headers come on top. */
+const OWN_HEADERS: readonly string[] = ["accept-encoding", "content-encoding", "content-type", "x-pylon-signature"];
+const REFUSED_HEADERS: ReadonlySet<string> = new Set([...RESERVED_HEADERS, ...OWN_HEADERS]);
 /** RFC 9110 section 5.5 without obs-text: runtimes and receivers do not agree on the encoding of anything beyond ASCII. */
 const HEADER_VALUE = /^[\t\x20-\x7e]*$/;
 
@@ -98,7 +82,7 @@ function headerProblems(headers: Readonly<Record<string, string>>, path: string,
     const at = `${path}.headers.${name}`;
     const lower = name.toLowerCase();
     const problems: Problem[] = [];
-    if (RESERVED_HEADERS.has(lower)) problems.push({ path: at, message: "The delivery sets this header itself" });
+    if (REFUSED_HEADERS.has(lower)) problems.push({ path: at, message: "The delivery sets this header itself" });
     if (seen.has(lower)) problems.push({ path: at, message: "This header is given twice" });
     seen.add(lower);
     return [...problems, ...valueProblems(value, at, env)];

@@ -1,3 +1,5 @@
+// What a rule allows, and above all what it does not.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

@@ -1,3 +1,5 @@
+// The grammar of rules, and the position of what does not belong to it.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";

@@ -1,3 +1,5 @@
+// What a rule demands of a row is necessary: narrowing by it never hides a row that the rule shows.
+
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
