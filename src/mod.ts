@@ -9,10 +9,11 @@ import { coreError } from "./core/errors.ts";
 import type { DataWriter } from "./data/data.ts";
 import type { Scope } from "./data/scope.ts";
 import type { FunctionDefinition } from "./functions/define.ts";
+import { createOutbound } from "./instance/outbound.ts";
 import type { Plugin } from "./plugin/plugin.ts";
 import { openEmbeddedPlatform, type EmbeddedPlatform } from "./platform/embedded-platform.ts";
 import { PLUGINS } from "./plugins.ts";
-import { assemblePylon, type Pylon } from "./pylon.ts";
+import { assemblePylon, readBlueprint, type Pylon } from "./pylon.ts";
 import { VERSION } from "./version.ts";
 import type { Row, Store } from "./store/store.ts";
 
@@ -83,16 +84,28 @@ async function openStore(store: string | Store, platform: EmbeddedPlatform): Pro
   });
 }
 
+/** A guard that does not guard is worse than none: the embedder's functions call the `fetch` of their own program. */
+function refuseFunctionGuard(manifest: unknown, plugins: readonly Plugin[], env: Env): void {
+  if (!createOutbound(readBlueprint(manifest, plugins, env).chosen, "serve").guardFunctions) return;
+  throw coreError("CONFIG_INVALID", {
+    message: "net_guard cannot guard the functions of an embedded instance: guard_functions",
+    hint: "Leave guard_functions out, and guard the program's own fetch",
+  });
+}
+
 async function open(options: PylonOptions): Promise<Pylon> {
   const platform = await openEmbeddedPlatform(options.transport);
+  const env = options.env ?? platform.env;
+  const plugins = [...PLUGINS, ...(options.plugins ?? [])];
+  refuseFunctionGuard(options.manifest, plugins, env);
   const store = await openStore(options.store, platform);
   try {
     return await assemblePylon({
       manifest: options.manifest,
       functions: new Map(Object.entries(options.functions ?? {})),
       store,
-      env: options.env ?? platform.env,
-      plugins: [...PLUGINS, ...(options.plugins ?? [])],
+      env,
+      plugins,
       mode: "serve",
       clock: options.clock ?? createSystemClock(),
       log: options.log ?? SILENT_LOG,

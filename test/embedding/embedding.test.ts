@@ -402,6 +402,11 @@ describe("a start that fails", () => {
     ["a plugin", { manifest: { ...MANIFEST, plugins: [{ name: "nothing", config: {} }] } }, "PLUGIN_INVALID"],
     ["a setting", { env: { PYLON_DRAIN_SECS: "soon" } }, "CONFIG_INVALID"],
     ["a token's rules", { env: { PYLON_JWT_SECRET: "short" } }, "CONFIG_INVALID"],
+    [
+      "a guard that could not guard",
+      { manifest: { ...MANIFEST, plugins: [{ name: "net_guard", config: { guard_functions: true } }] } },
+      "CONFIG_INVALID",
+    ],
     ["a store", { store: "mysql://localhost" }, "CONFIG_INVALID"],
     ["a store without a path", { store: "sqlite:" }, "CONFIG_INVALID"],
     ["a store that cannot be", { store: "sqlite:/dev/null/app.db" }, "STORE_UNWRITABLE"],
