@@ -166,6 +166,13 @@ function shown(data: Data, entity: string, row: Row): JsonObject {
   return data.model.entity(entity).codec.toJson(row);
 }
 
+/** The row after a change; only its id for a caller who may change it and not read it. */
+function shownTo(data: Data, { identity, params }: RouteRequest, row: Row): JsonObject {
+  const { rules, codec } = data.model.entity(params.entity ?? "");
+  const isReadable = rules.allows("read", identity, { data: row, existing: null });
+  return isReadable ? codec.toJson(row) : { id: row.id };
+}
+
 function createRoute(data: Data): Route {
   return defineRoute({
     method: "POST",
@@ -232,7 +239,7 @@ function updateRoute(data: Data): Route {
       return writeOne(data, request, {
         alone: () => data.update(scopeOf(request), entity, id, request.body),
         within: (writer) => writer.update(entity, id, request.body),
-        toAnswer: (row) => ({ status: 200, json: { updated: true, ...shown(data, entity, row) } }),
+        toAnswer: (row) => ({ status: 200, json: { updated: true, ...shownTo(data, request, row) } }),
       });
     },
   });

@@ -9,15 +9,30 @@ import { certificateName, createNodeFetchPinned, type NodeDialOptions } from "./
  */
 const MAX_FETCHES = 192;
 
+/** What Bun's `fetch` takes beside the standard; declared here, because this file is also checked where Bun's types are not. */
+interface BunRequestInit extends RequestInit {
+  readonly decompress: boolean;
+  readonly proxy: false;
+  tls?: BunTls;
+}
+
+interface BunTls {
+  readonly rejectUnauthorized: true;
+  readonly serverName?: string;
+  readonly ca?: string;
+}
+
+declare const Bun: { readonly dns: { lookup(host: string): Promise<readonly { readonly address: string }[]> } };
+
 /** What of a call depends on its target alone. */
 interface Pin {
   readonly address: string;
   readonly url: string;
   readonly host: string;
-  readonly tls: BunFetchRequestInit["tls"];
+  readonly tls: BunTls | undefined;
 }
 
-function planTls(url: URL, ca: string | undefined): BunFetchRequestInit["tls"] {
+function planTls(url: URL, ca: string | undefined): BunTls | undefined {
   if (url.protocol !== "https:") return undefined;
   const serverName = certificateName(url);
   return {
@@ -37,7 +52,7 @@ function planPin(url: URL, address: string, ca: string | undefined): Pin {
 
 function fetchPinned({ url, host, tls }: Pin, init: DialInit): Promise<Response> {
   init.headers["host"] = host;
-  const options: BunFetchRequestInit = {
+  const options: BunRequestInit = {
     method: init.method,
     headers: init.headers,
     signal: init.signal,

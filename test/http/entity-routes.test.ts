@@ -187,6 +187,16 @@ describe("policies", () => {
     });
   });
 
+  it("do not show a row to somebody who may only change it", async () => {
+    const policies = [{ name: "write_only", entity: "Note", allowUpdate: "auth.userId != null" }];
+    await withApp({ ...OWNED, policies }, async (app) => {
+      const note = await app.ask("POST /api/entities/Note", { ...ADMIN, json: { owner: "ada", text: "secret" } });
+      const id = String(note.json["id"]);
+      const changed = await app.ask(`PATCH /api/entities/Note/${id}`, { ...(await session(app, "eve")), json: {} });
+      assert.deepEqual(changed.json, { updated: true, id });
+    });
+  });
+
   it("do not make a page shorter by the rows that they hide", async () => {
     await withApp(OWNED, async (app) => {
       for (let i = 0; i < 12; i++) await app.insert("Note", { owner: i % 2 === 0 ? "u1" : "u2", text: `${i}` });

@@ -21,19 +21,17 @@ const LIVE: readonly JobState[] = [...WAITING, "leased"];
 /** Attempts under way: the engines of all replicas run fewer than this. */
 const MAX_RUNNING = 10_000;
 
-/** `pending` has no attempt behind it; `failed` has, and is tried again. What runs is told apart by its attempts. */
-const QUERIES_OF: Readonly<Record<DeliveryStatus | "all", readonly Pick<JobQuery, "states" | "tried">[]>> = {
-  pending: [{ states: WAITING, tried: false }, { states: ["leased"] }],
-  failed: [{ states: WAITING, tried: true }, { states: ["leased"] }],
-  succeeded: [{ states: ["done"] }],
-  dead: [{ states: ["dead"] }],
-  all: [{ states: [...LIVE, "done", "dead"] }],
-};
+/** How many pages of unfinished deliveries are looked at before all of them are. */
+const WINDOW_PAGES = 4;
+
+const STATES_OF: Readonly<Record<"succeeded" | "dead", readonly JobState[]>> = { succeeded: ["done"], dead: ["dead"] };
+const ALL_STATES: readonly JobState[] = [...LIVE, "done", "dead"];
 
 function finishedAttempts(job: Job): number {
   return job.state === "leased" ? job.attempt - 1 : job.attempt;
 }
 
+/** `pending` has no attempt behind it; `failed` has, and is tried again. */
 function statusOf(job: Job): DeliveryStatus {
   if (job.state === "done") return "succeeded";
   if (job.state === "dead") return "dead";
@@ -78,20 +76,32 @@ export interface DeliveryRoutesOptions {
   readonly clock: Clock;
 }
 
-/** The newest deliveries of a status below `beforeSeq`. */
-async function listDeliveries(
-  reader: Reader,
-  status: DeliveryStatus | undefined,
-  page: Pick<JobQuery, "beforeSeq" | "limit">,
-): Promise<Job[]> {
-  const found = await Promise.all(
-    QUERIES_OF[status ?? "all"].map((query) => {
-      const limit = query.states.includes("leased") && status ? MAX_RUNNING : page.limit;
-      return reader.listJobs({ kind: DELIVERY_KIND, ...page, ...query, limit });
-    }),
-  );
-  const jobs = found.flat().filter((job) => status === undefined || statusOf(job) === status);
-  return jobs.sort((a, b) => b.seq - a.seq).slice(0, page.limit);
+type Page = Pick<JobQuery, "beforeSeq" | "limit">;
+
+/** What each of the queries finds, once: between two of them a job may have begun to run. */
+async function findJobs(reader: Reader, queries: readonly Omit<JobQuery, "kind">[]): Promise<Job[]> {
+  const found = await Promise.all(queries.map((query) => reader.listJobs({ kind: DELIVERY_KIND, ...query })));
+  return [...new Map(found.flat().map((job) => [job.seq, job])).values()];
+}
+
+/** The newest unfinished deliveries of a status. */
+async function listLive(reader: Reader, status: "pending" | "failed", page: Page): Promise<Job[]> {
+  const only = (jobs: readonly Job[]): Job[] => jobs.filter((job) => statusOf(job) === status).slice(0, page.limit);
+  // Most often the newest ones are enough; what runs cannot be found without a look at every unfinished delivery.
+  const newest = await findJobs(reader, [{ ...page, states: LIVE, limit: page.limit * WINDOW_PAGES }]);
+  const matching = only(newest);
+  if (matching.length === page.limit || newest.length < page.limit * WINDOW_PAGES) return matching;
+  const jobs = await findJobs(reader, [
+    { ...page, states: WAITING, tried: status === "failed" },
+    { ...page, states: ["leased"], limit: MAX_RUNNING },
+  ]);
+  return only(jobs.sort((a, b) => b.seq - a.seq));
+}
+
+/** The newest deliveries below `beforeSeq`, of a status or all. */
+function listDeliveries(reader: Reader, status: DeliveryStatus | undefined, page: Page): Promise<Job[]> {
+  if (status === "pending" || status === "failed") return listLive(reader, status, page);
+  return findJobs(reader, [{ ...page, states: status ? STATES_OF[status] : ALL_STATES }]);
 }
 
 async function findDelivery(reader: Reader, deliveryId: string): Promise<Job> {

@@ -93,6 +93,27 @@ describe("the list of deliveries", () => {
     });
   });
 
+  it("finds the few of a status behind many of another", async () => {
+    const plugins = [webhooks({ retry: { backoff_secs: 3_600 } })];
+    await withApp({ plugins, started: false }, async (app) => {
+      const rows: string[] = [];
+      const add = async (count: number): Promise<void> => {
+        for (let i = 0; i < count; i++) rows.unshift((await app.insert("Order", { total: i })).id);
+      };
+      app.respond = status(500);
+      await add(3);
+      await app.restart({ started: true });
+      await app.rest();
+      await app.restart({ started: false });
+      await add(30);
+      const failed = await listDeliveries(app, "?status=failed&limit=2");
+      assert.equal(failed.data.map(({ rowId }) => rowId).join(), rows.slice(30, 32).join());
+      const last = await listDeliveries(app, `?status=failed&limit=2&cursor=${failed.next_cursor}`);
+      assert.deepEqual([last.data.map(({ rowId }) => rowId).join(), last.next_cursor], [rows[32], null]);
+      assert.equal(await ids(app, "?status=pending&limit=200"), rows.slice(0, 30).join());
+    });
+  });
+
   for (const filter of ["", "&status=succeeded"]) {
     it(`pages newest first, without gap or repetition while more are added${filter}`, async () => {
       await withApp({ plugins: ONCE }, async (app) => {
