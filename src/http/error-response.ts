@@ -31,7 +31,9 @@ export function errorBody(error: PylonError): { readonly error: Readonly<Record<
 
 function toPylonError(error: unknown, requestId: string, log: Log): PylonError {
   if (error instanceof PylonError) {
-    if (error.status >= 500) log.error("request.failed", { requestId, code: error.code, message: error.message });
+    // 503 is what a process says that stops or has too much to do: worth knowing, and nothing to be woken for.
+    const level = error.status === 503 ? "warn" : "error";
+    if (error.status >= 500) log[level]("request.failed", { requestId, code: error.code, message: error.message });
     return error;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : messageOf(error);

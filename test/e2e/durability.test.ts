@@ -124,11 +124,11 @@ async function readRows(pylon: RunningPylon): Promise<Map<string, Row>> {
   return rows;
 }
 
-/** Of each row, its deliveries in the order in which they first came. */
-function firstArrivals(receiver: HookReceiver): Map<string, Arrival[]> {
+/** Of each row, its deliveries in the order in which they were first accepted. */
+function firstAccepted(accepted: readonly Arrival[]): Map<string, Arrival[]> {
   const seen = new Set<string>();
   const byRow = new Map<string, Arrival[]>();
-  for (const arrival of receiver.arrivals) {
+  for (const arrival of accepted) {
     if (seen.has(arrival.deliveryId)) continue;
     seen.add(arrival.deliveryId);
     byRow.set(arrival.rowId, [...(byRow.get(arrival.rowId) ?? []), arrival]);
@@ -158,7 +158,8 @@ function checkRows(crash: Crash, rows: ReadonlyMap<string, Row>): void {
 }
 
 function checkDeliveries(crash: Crash, rows: ReadonlyMap<string, Row>, receiver: HookReceiver): number {
-  const byRow = firstArrivals(receiver);
+  const accepted = receiver.arrivals.filter(({ status }) => status === 200);
+  const byRow = firstAccepted(accepted);
   expect(receiver.arrivals.filter(({ isSigned }) => !isSigned)).toEqual([]);
   expect(receiver.arrivals.filter(({ data }) => data.tag.startsWith(REFUSED))).toEqual([]);
   // A row that is there had its insert delivered, and every change up to what it is now.
@@ -178,8 +179,7 @@ function checkDeliveries(crash: Crash, rows: ReadonlyMap<string, Row>, receiver:
     expect(bodies.get(deliveryId) ?? body).toBe(body);
     bodies.set(deliveryId, body);
   }
-  const accepted = receiver.arrivals.filter(({ status }) => status === 200).length;
-  return accepted - bodies.size;
+  return accepted.length - bodies.size;
 }
 
 test("nothing that was acknowledged is lost, and nothing that was taken back is sent, over repeated SIGKILL", async () => {

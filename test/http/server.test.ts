@@ -279,7 +279,7 @@ describe("an input that does not fit", () => {
 
 describe("a process that shuts down", () => {
   it("answers 503 with Retry-After, and still says that it is alive", async () => {
-    const { ask, server } = serve([route("GET /x", ok), route("GET /health", ok), route("GET /metrics", ok)]);
+    const { ask, server, logged } = serve([route("GET /x", ok), route("GET /health", ok), route("GET /metrics", ok)]);
     assert.equal((await ask("GET /x")).status, 200);
     assert.equal(server.isDraining, false);
     server.drain();
@@ -292,6 +292,8 @@ describe("a process that shuts down", () => {
     assert.equal((await ask("GET /nothing")).status, 503);
     assert.equal((await ask("GET /health")).status, 200);
     assert.equal((await ask("GET /metrics")).status, 200);
+    assert.ok(logged.every(({ level }) => level !== "error"));
+    assert.ok(logged.some(({ event, fields }) => event === "request.failed" && fields["code"] === "DRAINING"));
   });
 
   it("finishes what it has begun", async () => {

@@ -16,6 +16,8 @@ const REFUSED_HEADERS: ReadonlySet<string> = new Set([...RESERVED_HEADERS, ...OW
 const HEADER_VALUE = /^[\t\x20-\x7e]*$/;
 
 function isTarget(text: string): boolean {
+  // The URL parser drops line breaks and tabs, and what is stored beside a delivery would not be what was parsed.
+  if (/[\x00-\x1f\x7f]/.test(text)) return false;
   const url = URL.parse(text);
   if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) return false;
   return url.username === "" && url.password === "";

@@ -31,6 +31,7 @@ export const SYSTEM_SQL: readonly string[] = [
   `CREATE UNIQUE INDEX IF NOT EXISTS _pylon_jobs_id ON _pylon_jobs (id)`,
   `CREATE INDEX IF NOT EXISTS _pylon_jobs_ready ON _pylon_jobs (lane, due_at, seq) WHERE state = 0`,
   `CREATE INDEX IF NOT EXISTS _pylon_jobs_key ON _pylon_jobs (key, seq) WHERE key IS NOT NULL AND state < 3`,
+  `CREATE INDEX IF NOT EXISTS _pylon_jobs_blocked ON _pylon_jobs (key) WHERE state = 2`,
   `CREATE INDEX IF NOT EXISTS _pylon_jobs_live ON _pylon_jobs (kind, seq) WHERE state < 3`,
   `CREATE INDEX IF NOT EXISTS _pylon_jobs_dead ON _pylon_jobs (kind, seq) WHERE state = 4`,
   `CREATE INDEX IF NOT EXISTS _pylon_jobs_finished ON _pylon_jobs (finished_at) WHERE state >= 3`,

@@ -8,7 +8,9 @@ import fc from "fast-check";
 import { ANONYMOUS } from "../../../src/core/identity.ts";
 import type { JsonObject } from "../../../src/core/json.ts";
 import { createHmacSigner } from "../../../src/crypto/hmac.ts";
-import { deliveryBody, signatureHeader } from "../../../src/plugins/webhooks/delivery.ts";
+import { deliveryBody, deliveryOf, planDelivery, signatureHeader } from "../../../src/plugins/webhooks/delivery.ts";
+import { resolveHooks, webhooksConfig } from "../../../src/plugins/webhooks/hook-config.ts";
+import type { Job } from "../../../src/store/store.ts";
 
 const text = fc.oneof(fc.string({ unit: "binary" }), fc.string({ unit: "grapheme" }), fc.string());
 const secret = text.filter((value) => value !== "" && value.isWellFormed());
@@ -49,6 +51,34 @@ describe("the body of a delivery", () => {
         assert.deepEqual(read["data"], data);
         assert.equal(read["row_id"], id);
         assert.equal(Date.parse(String(read["timestamp"])), at);
+      }),
+    );
+  });
+});
+
+describe("a stored delivery", () => {
+  it("reads back as it was planned, whatever the configuration let through", () => {
+    const url = fc.oneof(fc.webUrl({ withQueryParameters: true, withFragments: true }), text);
+    const name = fc.option(fc.stringMatching(/^[A-Za-z0-9_.-]{1,64}$/), { nil: undefined });
+    const event = fc.constantFrom("insert", "update", "delete");
+    fc.assert(
+      fc.property(url, name, event, fc.dictionary(text, fc.jsonValue()), (target, given, op, fields) => {
+        const hook = { entity: "Order", events: [op], url: target, ...(given === undefined ? {} : { name: given }) };
+        const config = webhooksConfig.safeParse({ hooks: [hook] });
+        fc.pre(config.success);
+        const [resolved] = resolveHooks(config.data, {});
+        assert.ok(resolved);
+        const data = JSON.parse(JSON.stringify(fields)) as JsonObject;
+        const rows = { before: null, after: null, actor: ANONYMOUS, requestId: null };
+        const change = { op, entity: "Order", id: "o1", at: 1, ...rows } as const;
+        const planned = planDelivery(resolved, change, data, "wh_1");
+        assert.deepEqual(deliveryOf(planned as Job), {
+          hook: given ?? "hooks[0]",
+          url: target,
+          event: op,
+          entity: "Order",
+          body: deliveryBody(change, data, "wh_1"),
+        });
       }),
     );
   });

@@ -64,6 +64,8 @@ describe("the configuration of hooks", () => {
     ["half a URL", { url: "hooks.example.com" }, "hooks.0.url"],
     ["a user in the URL", { url: "https://a@hooks.example.com/" }, "hooks.0.url"],
     ["a password in the URL", { url: "https://:b@hooks.example.com/" }, "hooks.0.url"],
+    ["a line break at the end of the URL", { url: "https://hooks.example.com/\n" }, "hooks.0.url"],
+    ["a tab in the URL", { url: "https://hooks.exa\tmple.com/" }, "hooks.0.url"],
     ["no attempt at all", { retry: { max_attempts: 0 } }, "hooks.0.retry.max_attempts"],
     ["half an attempt", { retry: { max_attempts: 1.5 } }, "hooks.0.retry.max_attempts"],
     ["a backoff below zero", { retry: { backoff_secs: -1 } }, "hooks.0.retry.backoff_secs"],
