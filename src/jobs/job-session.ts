@@ -93,6 +93,7 @@ class Session implements JobSession {
       horizonMs: limits.horizonMs,
       limitOf: (lane) => handlers.laneLimit(lane),
       aheadPerSlot: limits.aheadPerSlot,
+      aheadBelow: limits.capacity / 2,
     });
     this.#timer = createWakeTimer(clock, () => this.#advance());
     this.#runner = this.#createRunner();

@@ -57,6 +57,11 @@ export interface LaneScheduleOptions {
    * leased and wait for a slot. @default 0
    */
   readonly aheadPerSlot?: number;
+  /**
+   * Claims ahead are made while fewer jobs than this are held by all lanes together: the backlog of a lane that hangs must
+   * not take the room that others need. @default no bound
+   */
+  readonly aheadBelow?: number;
 }
 
 /** Jobs of one lane that are claimed ahead at the most. */
@@ -146,6 +151,8 @@ class Schedule implements LaneSchedule {
   readonly #lanes: LaneTable = new LaneTable();
   readonly #ring: ReadyRing = new ReadyRing();
   #nowMs: number;
+  /** Jobs held by all lanes together. */
+  #held = 0;
 
   constructor(options: LaneScheduleOptions) {
     this.#options = options;
@@ -212,6 +219,7 @@ class Schedule implements LaneSchedule {
   claimed({ claim: { lane, limit }, count, nextDueAt, claimedAtMs }: LaneClaimed, nowMs: number): void {
     lane.place = "idle";
     lane.running += count;
+    this.#held += count;
     const next = count === limit ? nowMs : (nextDueAt ?? Infinity);
     if (next <= nowMs + this.#options.horizonMs) lane.dueAt = Math.min(lane.dueAt, next);
     if (count === 0 && next <= claimedAtMs) lane.holdUntil = nowMs + EMPTY_CLAIM_PAUSE_MS;
@@ -226,6 +234,7 @@ class Schedule implements LaneSchedule {
 
   finished(lane: Lane, nowMs: number): void {
     lane.running--;
+    this.#held--;
     if (lane.place === "idle") this.#place(lane, nowMs);
   }
 
@@ -240,6 +249,7 @@ class Schedule implements LaneSchedule {
   }
 
   #aheadOf(limit: number): number {
+    if (this.#held >= (this.#options.aheadBelow ?? Infinity)) return 0;
     return Math.min(limit * (this.#options.aheadPerSlot ?? 0), MAX_AHEAD);
   }
 

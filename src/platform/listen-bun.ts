@@ -31,6 +31,9 @@ export function listenOnBun({ host, port, fetch, onError }: ListenOptions): List
     idleTimeout: IDLE_TIMEOUT_SECS,
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,
+    // Without `development` Bun shares the port with whoever else asks for it (measured on 1.4.5), and two servers would
+    // each get some of the requests.
+    reusePort: false,
     fetch: (request, server) => fetch(request, () => server.requestIP(request)?.address ?? null),
     error(error) {
       onError(error);

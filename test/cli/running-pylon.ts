@@ -40,9 +40,10 @@ async function collect(stream: ReadableStream<Uint8Array>, add: (text: string) =
   for await (const chunk of stream) add(decoder.decode(chunk, { stream: true }));
 }
 
-/** The events that JSON lines hold. */
+/** The events that complete JSON lines hold. */
 export function eventsOf(stdout: string): readonly Readonly<Record<string, unknown>>[] {
   return stdout
+    .slice(0, stdout.lastIndexOf("\n") + 1)
     .split("\n")
     .filter((line) => line.startsWith("{"))
     .map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -100,8 +101,7 @@ export function startPylon(args: readonly string[], { cwd, env = {} }: StartOpti
     },
     url: () =>
       pylon.seen(({ stdout }) => {
-        const complete = stdout.slice(0, stdout.lastIndexOf("\n") + 1);
-        const event = eventsOf(complete).find(({ event }) => event === "listening");
+        const event = eventsOf(stdout).find(({ event }) => event === "listening");
         return event && String(event.url);
       }),
     signal: (name) => child.kill(name),
@@ -146,6 +146,36 @@ export async function createAppDir(files: Readonly<Record<string, string>> = {})
   write(files);
   return { dir: temp.path, write, remove: () => temp.remove() };
 }
+
+/** Of `pylon serve`, on a free port of this machine alone. */
+export const SERVE_ENV = { PYLON_ADMIN_TOKEN: ADMIN_TOKEN, PYLON_HOST: "127.0.0.1", PYLON_PORT: "0" };
+
+/** A manifest with the entity Order; a type that ends in `?` is optional. */
+export function manifest(fields: Readonly<Record<string, string>>, more: object = {}): string {
+  return JSON.stringify({
+    manifest_version: 1,
+    name: "shop",
+    entities: [
+      {
+        name: "Order",
+        fields: Object.entries(fields).map(([name, type]) => ({
+          name,
+          type: type.replace("?", ""),
+          optional: type.endsWith("?"),
+        })),
+      },
+    ],
+    ...more,
+  });
+}
+
+/** The source of a function. */
+export function fn(kind: "query" | "mutation" | "action", handler: string): string {
+  return `import { ${kind} } from "@pylonsync/functions";\nexport default ${kind}({ handler: ${handler} });\n`;
+}
+
+/** The files of a small application. */
+export const SHOP = { "pylon.manifest.json": manifest({ customer: "string", total: "int", note: "string?" }) };
 
 export interface Answer {
   readonly status: number;

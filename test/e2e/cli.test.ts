@@ -2,10 +2,23 @@
 // what they answer, how they fail, and how they end.
 
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { readFileSync, rmSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
-import { ADMIN_TOKEN, type AppDir, createAppDir, endPylons, eventsOf, post, startPylon } from "../cli/running-pylon.ts";
+import {
+  ADMIN_TOKEN,
+  type AppDir,
+  createAppDir,
+  endPylons,
+  eventsOf,
+  fn,
+  manifest,
+  post,
+  type RunningPylon,
+  SERVE_ENV,
+  SHOP,
+  startPylon,
+} from "../cli/running-pylon.ts";
 import { runPylon } from "../support/pylon-binary.ts";
 
 const apps: AppDir[] = [];
@@ -20,32 +33,6 @@ afterEach(endPylons);
 afterAll(async () => {
   for (const app of apps) await app.remove();
 });
-
-const SERVE_ENV = { PYLON_ADMIN_TOKEN: ADMIN_TOKEN, PYLON_HOST: "127.0.0.1", PYLON_PORT: "0" };
-
-function manifest(fields: Readonly<Record<string, string>>, more: object = {}): string {
-  return JSON.stringify({
-    manifest_version: 1,
-    name: "shop",
-    entities: [
-      {
-        name: "Order",
-        fields: Object.entries(fields).map(([name, type]) => ({
-          name,
-          type: type.replace("?", ""),
-          optional: type.endsWith("?"),
-        })),
-      },
-    ],
-    ...more,
-  });
-}
-
-function fn(kind: "query" | "mutation" | "action", handler: string): string {
-  return `import { ${kind} } from "@pylonsync/functions";\nexport default ${kind}({ handler: ${handler} });\n`;
-}
-
-const SHOP = { "pylon.manifest.json": manifest({ customer: "string", total: "int", note: "string?" }) };
 
 describe("pylon init", () => {
   test("makes an application that checks, serves and stops", async () => {
@@ -299,7 +286,8 @@ describe("pylon serve", () => {
     expect(status).toBe(200);
     expect((await pylon.ended()).exitCode).toBe(0);
     using database = new DatabaseSync(join(dir, ".pylon/pylon.db"));
-    expect(database.prepare('SELECT id FROM "Order"').all()).toEqual([{ id: json }]);
+    const rows = database.prepare('SELECT id FROM "Order"').all() as { id: unknown }[];
+    expect(rows.map(({ id }) => id)).toEqual([json]);
   });
 
   test("does not wait beyond PYLON_DRAIN_SECS", async () => {
@@ -385,6 +373,57 @@ describe("pylon serve", () => {
   });
 });
 
+describe("what application code is given", () => {
+  async function serveApp(files: Readonly<Record<string, string>>): Promise<{ url: string; pylon: RunningPylon }> {
+    const { dir } = await makeApp({ ...SHOP, ...files });
+    const pylon = startPylon(["serve"], { cwd: dir, env: { ...SERVE_ENV, PYLON_LOG_REQUESTS: "off" } });
+    return { url: await pylon.url(), pylon };
+  }
+
+  test("`fetch` is behind the guard when the application asks for that", async () => {
+    using inner = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("inner") });
+    using allowed = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("allowed") });
+    const get = fn(
+      "action",
+      `async (ctx, { url }) => {
+        try { return await (await fetch(url)).text(); } catch (error) { return error.code; }
+      }`,
+    );
+    const guard = { guard_functions: true, allow_hosts: [`127.0.0.1:${allowed.port}`] };
+    const plugins = [{ name: "net_guard", config: guard }];
+    const files = { "pylon.manifest.json": manifest({ total: "int" }, { plugins }), "functions/get.ts": get };
+    const { url } = await serveApp(files);
+    expect((await post(url, "/api/fn/get", { url: inner.url.href })).json).toBe("NET_BLOCKED");
+    expect((await post(url, "/api/fn/get", { url: allowed.url.href })).json).toBe("allowed");
+    const open = await serveApp({ "functions/get.ts": get });
+    expect((await post(open.url, "/api/fn/get", { url: inner.url.href })).json).toBe("inner");
+  });
+
+  test("an export that needs a plugin says so when it is used without one", async () => {
+    const { url, pylon } = await serveApp({
+      "functions/cached.ts": `import { cache } from "@pylonsync/sdk";\n${fn("query", "() => cache.get('key')")}`,
+      "functions/flag.ts": `import { isFeatureEnabled } from "@pylonsync/sdk";\n${fn("query", "(ctx) => isFeatureEnabled('x', ctx.auth)")}`,
+    });
+    for (const name of ["cached", "flag"]) {
+      const answer = await post(url, `/api/fn/${name}`, {});
+      expect(answer).toMatchObject({ status: 500, json: { error: { code: "HANDLER_ERROR" } } });
+    }
+    const { stdout } = await pylon.stop();
+    const messages = eventsOf(stdout).flatMap(({ event, message }) => (event === "function.failed" ? [message] : []));
+    expect(messages).toEqual([expect.stringContaining('"cache"'), expect.stringContaining('"isFeatureEnabled"')]);
+  });
+
+  test("a promise that nobody waits for fails into the log, and the process goes on", async () => {
+    const { url, pylon } = await serveApp({
+      "functions/loose.ts": fn("query", "() => { void Promise.reject(new Error('nobody waits')); return 1; }"),
+    });
+    expect((await post(url, "/api/fn/loose", {})).json).toBe(1);
+    await pylon.seen(({ stdout }) => eventsOf(stdout).some(({ message }) => message === "nobody waits"));
+    expect((await post(url, "/api/fn/loose", {})).json).toBe(1);
+    expect((await pylon.stop()).exitCode).toBe(0);
+  });
+});
+
 describe("pylon migrate", () => {
   test("--plan makes no database", async () => {
     const { dir } = await makeApp(SHOP);
@@ -450,148 +489,6 @@ describe("pylon check", () => {
     expect(text.exitCode).toBe(1);
     for (const { path } of problems) expect(text.stdout).toContain(`${path}: `);
     expect(text.stdout).toEndWith(`${problems.length} problems\n`);
-  });
-});
-
-interface Failure {
-  readonly args?: readonly string[];
-  readonly files?: Readonly<Record<string, string>>;
-  readonly env?: Readonly<Record<string, string>>;
-  readonly code: string;
-  /** What has to be said as well. */
-  readonly says: readonly (string | RegExp)[];
-  readonly exitCode?: number;
-}
-
-const HOOK = { entity: "Order", events: ["insert"], url: "https://hooks.example.com/", secret_env: "WEBHOOK_SECRET" };
-
-const FAILURES: Readonly<Record<string, Failure>> = {
-  "no admin token": { env: { PYLON_ADMIN_TOKEN: "" }, code: "ADMIN_TOKEN_MISSING", says: ["PYLON_ADMIN_TOKEN"] },
-  "an admin token that is too short": {
-    env: { PYLON_ADMIN_TOKEN: "hunter2" },
-    code: "CONFIG_INVALID",
-    says: ["PYLON_ADMIN_TOKEN"],
-  },
-  "a folder that does not exist": { args: ["serve", "nowhere"], code: "APP_NOT_FOUND", says: ["nowhere"] },
-  "a folder without an application": {
-    files: { "pylon.manifest.json": "", "functions/a.ts": "" },
-    args: ["serve", "functions"],
-    code: "APP_INVALID",
-    says: ["app.ts", "pylon.manifest.json"],
-  },
-  "a manifest that is no JSON": {
-    files: { "pylon.manifest.json": '{"manifest_version": 1,,}' },
-    code: "APP_INVALID",
-    says: ["pylon.manifest.json"],
-  },
-  "a manifest with several problems": {
-    files: { "pylon.manifest.json": manifest({ total: "money", "bad name": "int" }) },
-    code: "MANIFEST_INVALID",
-    says: ["entities.0.fields.0.type: ", "entities.0.fields.1.name: "],
-  },
-  "a policy that does not parse": {
-    files: {
-      "pylon.manifest.json": manifest(
-        { total: "int" },
-        { policies: [{ name: "p", entity: "Order", allowRead: "auth.userId == == 1" }] },
-      ),
-    },
-    code: "MANIFEST_INVALID",
-    says: ["policies.0.allowRead", /16|column|position|\^/i],
-  },
-  "a syntax error": {
-    files: { ...SHOP, "app.ts": "import { app } from '@pylonsync/sdk';\nexport default app({ name: });\n" },
-    code: "APP_INVALID",
-    says: [/app\.ts:2:\d+/],
-  },
-  "an import that is missing": {
-    files: { "app.ts": 'import { thing } from "./lib/thing";\nexport default thing;\n' },
-    code: "APP_INVALID",
-    says: [/app\.ts:1:\d+/, "./lib/thing"],
-  },
-  "an unknown plugin": {
-    files: { "pylon.manifest.json": manifest({ total: "int" }, { plugins: [{ name: "web_hooks", config: {} }] }) },
-    code: "PLUGIN_INVALID",
-    says: ["plugins.0.name", "web_hooks", "webhooks"],
-  },
-  "a variable of a hook that is not set": {
-    files: {
-      "pylon.manifest.json": manifest({ total: "int" }, { plugins: [{ name: "webhooks", config: { hooks: [HOOK] } }] }),
-    },
-    code: "CONFIG_ENV_MISSING",
-    says: ["WEBHOOK_SECRET"],
-  },
-  Postgres: {
-    env: { DATABASE_URL: "postgres://ada:hunter2secret@db.example.com/shop" },
-    code: "STORE_UNSUPPORTED",
-    says: ["DATABASE_URL"],
-  },
-  "a database that cannot be made": {
-    files: { ...SHOP, file: "" },
-    args: ["serve", "--db", "file/pylon.db"],
-    code: "STORE_UNWRITABLE",
-    says: ["file/pylon.db"],
-  },
-  "a database that is none": {
-    files: { ...SHOP, "pylon.db": "this is a text of some length and no database at all, by no means".repeat(40) },
-    args: ["serve", "--db", "pylon.db"],
-    code: "STORE_UNWRITABLE",
-    says: ["pylon.db"],
-  },
-  "a variable that does not fit": {
-    env: { PYLON_DRAIN_SECS: "soon", PYLON_MAX_BODY_BYTES: "-1" },
-    code: "CONFIG_INVALID",
-    says: ["PYLON_DRAIN_SECS", "PYLON_MAX_BODY_BYTES"],
-  },
-  "a port that is none": { env: { PYLON_PORT: "http" }, code: "CONFIG_INVALID", says: ["PYLON_PORT"] },
-  "an address of another machine": {
-    args: ["serve", "--host", "203.0.113.7"],
-    code: "LISTEN_FAILED",
-    says: ["203.0.113.7"],
-  },
-  "a log format that is none": { env: { PYLON_LOG_FORMAT: "xml" }, code: "CONFIG_INVALID", says: ["PYLON_LOG_FORMAT"] },
-  "an option that is mistyped": {
-    args: ["serve", "--prot", "1"],
-    code: "USAGE",
-    says: ["--prot", "--port"],
-    exitCode: 2,
-  },
-  "an option without its value": { args: ["serve", "--port"], code: "USAGE", says: ["--port PORT"], exitCode: 2 },
-  "a port beyond all": { args: ["serve", "--port=65536"], code: "USAGE", says: ["65535"], exitCode: 2 },
-  "a second folder": { args: ["serve", ".", "two"], code: "USAGE", says: ["two"], exitCode: 2 },
-  "a command that is mistyped": { args: ["serv"], code: "USAGE", says: ["pylon serve"], exitCode: 2 },
-};
-
-describe("what goes wrong is said in one line with a code, and what to do", () => {
-  test.each(Object.entries(FAILURES))("%s", async (_name, failure) => {
-    const { dir } = await makeApp(failure.files ?? SHOP);
-    const env = { ...SERVE_ENV, ...failure.env };
-    const { exitCode, stdout, stderr } = await runPylon(failure.args ?? ["serve"], { cwd: dir, env });
-    expect(stderr).toStartWith(`error ${failure.code}: `);
-    for (const said of failure.says) expect(stderr).toMatch(said);
-    expect({ exitCode, stdout }).toEqual({ exitCode: failure.exitCode ?? 1, stdout: "" });
-    expect(stderr).not.toContain("hunter2");
-    expect(stderr).not.toContain("    at ");
-  });
-
-  test("a port that is taken", async () => {
-    using other = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
-    const { dir } = await makeApp(SHOP);
-    const { exitCode, stderr } = await runPylon(["serve", "--port", String(other.port)], { cwd: dir, env: SERVE_ENV });
-    expect(exitCode).toBe(1);
-    expect(stderr).toStartWith("error PORT_BUSY: ");
-    expect(stderr).toContain(String(other.port));
-    expect(stderr).toContain("--port");
-  });
-
-  test("a database of a newer version", async () => {
-    const { dir } = await makeApp(SHOP);
-    mkdirSync(join(dir, ".pylon"));
-    new DatabaseSync(join(dir, ".pylon/pylon.db")).exec("PRAGMA user_version = 999");
-    const { exitCode, stderr } = await runPylon(["serve"], { cwd: dir, env: SERVE_ENV });
-    expect(exitCode).toBe(1);
-    expect(stderr).toStartWith("error STORE_NEWER: ");
-    expect(stderr).toContain("999");
   });
 });
 

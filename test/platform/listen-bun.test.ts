@@ -14,7 +14,7 @@ const urlOf = ({ port }: Listener): string => `http://127.0.0.1:${port}/`;
 
 describe("listenOnBun", () => {
   test("chooses a free port for 0, and hands in the caller's address", async () => {
-    const listener = listen(async (_request, peer) => new Response(peer));
+    const listener = listen(async (_request, peerOf) => new Response(peerOf()));
     expect(listener.port).toBeGreaterThan(0);
     expect(await (await fetch(urlOf(listener))).text()).toBe("127.0.0.1");
     await listener.stop();
