@@ -92,15 +92,22 @@ function judge(runner: string, exitCode: number, reportPath: string, files: read
   return { cases: report.cases, troubles };
 }
 
-async function runBun(files: readonly string[], flags: readonly string[], scratch: string): Promise<Outcome> {
-  const report = join(scratch, "bun.xml");
+/** How the files of one `bun test` share processes. */
+interface BunRun {
+  readonly name: string;
+  readonly files: readonly string[];
+  readonly mode: readonly string[];
+}
+
+async function runBun({ name, files, mode }: BunRun, flags: readonly string[], scratch: string): Promise<Outcome> {
+  const report = join(scratch, `${name}.xml`);
   const run = Bun.spawn(
     [
       process.execPath,
       "test",
       // What a crashed test started (a server, a database) must not outlive the run.
       "--no-orphans",
-      `--parallel=${availableParallelism()}`,
+      ...mode,
       `--timeout=${TEST_TIMEOUT_MS}`,
       "--reporter=junit",
       `--reporter-outfile=${report}`,
@@ -114,6 +121,24 @@ async function runBun(files: readonly string[], flags: readonly string[], scratc
     createBunProgress((line) => console.log(line)),
   );
   return judge("bun test", await run.exited, report, files);
+}
+
+/**
+ * Parallel workers keep the source of every module that they have loaded, so that a changed file is not seen again there.
+ * What tests a reload runs in a plain process.
+ */
+const PLAIN_FILES: ReadonlySet<string> = new Set(["test/platform/load-app.test.ts"]);
+
+function planBun(files: readonly string[]): BunRun[] {
+  const runs: BunRun[] = [
+    {
+      name: "bun",
+      files: files.filter((file) => !PLAIN_FILES.has(file)),
+      mode: [`--parallel=${availableParallelism()}`],
+    },
+    { name: "bun-plain", files: files.filter((file) => PLAIN_FILES.has(file)), mode: [] },
+  ];
+  return runs.filter((run) => run.files.length > 0);
 }
 
 async function runDeno(files: readonly string[], scratch: string): Promise<Outcome> {
@@ -177,7 +202,8 @@ async function main(args: readonly string[]): Promise<boolean> {
   if (!args.includes("--no-build")) await buildBinary();
   const scratch = await mkdtemp(join(tmpdir(), "pylon-test-"));
   try {
-    const outcomes = [await runBun(files, flags, scratch)];
+    const outcomes: Outcome[] = [];
+    for (const run of planBun(files)) outcomes.push(await runBun(run, flags, scratch));
     const portable = selectPortableTests(files, (path) => {
       const full = join(ROOT, path);
       return existsSync(full) ? readFileSync(full, "utf8") : undefined;

@@ -10,8 +10,8 @@ import type { JobRun } from "./job-run.ts";
 import type { JobRunner } from "./job-runner.ts";
 import type { LaneClaim, LaneSchedule } from "./lane-schedule.ts";
 
-/** How long a lone outcome waits for company. */
-const LINGER_MS = 2;
+/** How long an outcome waits for company while other jobs are under way: a commit costs as much for one as for a hundred. */
+const LINGER_MS = 10;
 const FIRST_STORE_PAUSE_MS = 100;
 const MAX_STORE_PAUSE_MS = 5000;
 /** After so many failures in a row that blame nobody, callbacks are tried one by one. */

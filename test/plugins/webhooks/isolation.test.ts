@@ -6,7 +6,10 @@ import { withApp } from "../app-harness.ts";
 import { webhooks } from "./deliveries.ts";
 
 it("six hooks that hang with a backlog do not delay a seventh", async () => {
-  const hanging = Array.from({ length: 6 }, (_, index) => ({ name: `h${index}`, url: `https://h${index}.example.com/` }));
+  const hanging = Array.from({ length: 6 }, (_, index) => ({
+    name: `h${index}`,
+    url: `https://h${index}.example.com/`,
+  }));
   const plugins = [webhooks(...hanging, { name: "fast", url: "https://fast.example.com/" })];
   await withApp({ plugins }, async (app) => {
     app.respond = ({ url }) => (url.includes("fast") ? new Response(null) : new Promise(() => undefined));
