@@ -7,20 +7,26 @@ import type { StatementCache } from "./statement-cache.ts";
 
 /** A job's state column; "leased" is a ready job with a row in `_pylon_leases`. */
 const STATE_NUMBERS: Readonly<Record<JobState, number>> = {
-  ready: 0,
-  leased: 0,
-  blocked: 2,
-  done: 3,
-  dead: 4,
-  canceled: 5,
+  ready: 10,
+  leased: 10,
+  blocked: 11,
+  done: 20,
+  dead: 21,
+  canceled: 22,
 };
 const STATE_NAMES: Readonly<Record<number, JobState>> = {
-  0: "ready",
-  2: "blocked",
-  3: "done",
-  4: "dead",
-  5: "canceled",
+  10: "ready",
+  11: "blocked",
+  20: "done",
+  21: "dead",
+  22: "canceled",
 };
+const FIRST_FINISHED = 20;
+/**
+ * Stands for "no status yet". It is as wide on disk as a status, as `created_at` in place of `finished_at` is, so that
+ * settling rewrites a row where it is: a row that grew by a few bytes would split its page.
+ */
+const NO_STATUS = 1_000;
 
 const COLUMNS = `seq, id, kind, lane, key, payload, state, due_at, attempt, last_status, last_error, created_at, finished_at`;
 const WITH_LEASE = `SELECT job.*, lease.owner AS lease_owner, lease.lease_until AS lease_until, lease.attempt AS lease_attempt
@@ -41,10 +47,10 @@ function toJob(row: SqlRow): Job {
     attempt: (row.lease_attempt ?? row.attempt) as number,
     leaseOwner,
     leaseUntil: (row.lease_until ?? null) as number | null,
-    lastStatus: row.last_status as number | null,
+    lastStatus: row.last_status === NO_STATUS ? null : (row.last_status as number | null),
     lastError: row.last_error as string | null,
     createdAt: row.created_at as number,
-    finishedAt: row.finished_at as number | null,
+    finishedAt: (row.state as number) < FIRST_FINISHED ? null : (row.finished_at as number),
   };
 }
 
@@ -58,12 +64,12 @@ export function getJob(cache: StatementCache, id: string): Job | undefined {
 
 export function listJobs(cache: StatementCache, query: JobQuery): Job[] {
   const numbers = [...new Set(query.states.map((state) => STATE_NUMBERS[state]))];
-  const live = numbers.every((state) => state < 3) ? " AND job.state < 3" : "";
-  const dead = numbers.length === 1 && numbers[0] === STATE_NUMBERS.dead ? " AND job.state = 4" : "";
+  const live = numbers.every((state) => state < 20) ? " AND job.state < 20" : "";
+  const dead = numbers.length === 1 && numbers[0] === STATE_NUMBERS.dead ? " AND job.state = 21" : "";
   const attempt = "coalesce(lease.attempt, job.attempt)";
   const tried = query.tried === undefined ? "" : ` AND ${attempt} ${query.tried ? ">" : "="} 0`;
   const leased = query.states.includes("leased");
-  const free = leased ? " AND (lease.seq IS NOT NULL OR job.state <> 0)" : " AND lease.seq IS NULL";
+  const free = leased ? " AND (lease.seq IS NOT NULL OR job.state <> 10)" : " AND lease.seq IS NULL";
   const lease = leased === query.states.includes("ready") ? "" : free;
   const rows = cache.all(
     `${WITH_LEASE} WHERE job.kind = ? AND job.seq < ? AND job.state IN (${numbers.join(", ")})${live}${dead}${tried}${lease}
@@ -93,11 +99,11 @@ export function listAttempts(cache: StatementCache, jobId: string): JobAttempt[]
 export function dueLanes(cache: StatementCache, until: number, limit: number, afterLane: string): LaneDue[] {
   const rows = cache.all(
     `WITH RECURSIVE lanes(lane) AS (
-       SELECT min(lane) FROM _pylon_jobs WHERE state = 0 AND lane > ?
+       SELECT min(lane) FROM _pylon_jobs WHERE state = 10 AND lane > ?
        UNION ALL
-       SELECT (SELECT min(lane) FROM _pylon_jobs WHERE state = 0 AND lane > lanes.lane) FROM lanes WHERE lane IS NOT NULL)
+       SELECT (SELECT min(lane) FROM _pylon_jobs WHERE state = 10 AND lane > lanes.lane) FROM lanes WHERE lane IS NOT NULL)
      SELECT lane, due FROM (
-       SELECT lane, (SELECT due_at FROM _pylon_jobs WHERE state = 0 AND lane = lanes.lane AND ${NOT_LEASED}
+       SELECT lane, (SELECT due_at FROM _pylon_jobs WHERE state = 10 AND lane = lanes.lane AND ${NOT_LEASED}
          ORDER BY due_at, seq LIMIT 1) AS due FROM lanes)
      WHERE lane IS NOT NULL AND due <= ? LIMIT ?`,
     [afterLane, until, limit],
@@ -107,7 +113,7 @@ export function dueLanes(cache: StatementCache, until: number, limit: number, af
 
 export function laneDue(cache: StatementCache, lane: string): number | undefined {
   const row = cache.get(
-    `SELECT due_at FROM _pylon_jobs WHERE state = 0 AND lane = ? AND ${NOT_LEASED} ORDER BY due_at, seq LIMIT 1`,
+    `SELECT due_at FROM _pylon_jobs WHERE state = 10 AND lane = ? AND ${NOT_LEASED} ORDER BY due_at, seq LIMIT 1`,
     [lane],
   );
   return row?.due_at as number | undefined;
@@ -117,10 +123,10 @@ export function countJobs(cache: StatementCache): Partial<Record<JobState, numbe
   const count = (sql: string): number => Number(cache.get(sql, [])?.n ?? 0);
   const leased = count(`SELECT count(*) AS n FROM _pylon_leases`);
   return {
-    ready: count(`SELECT count(*) AS n FROM _pylon_jobs WHERE state = 0`) - leased,
+    ready: count(`SELECT count(*) AS n FROM _pylon_jobs WHERE state = 10`) - leased,
     leased,
-    blocked: count(`SELECT count(*) AS n FROM _pylon_jobs WHERE state < 3 AND state = 2`),
-    dead: count(`SELECT count(*) AS n FROM _pylon_jobs WHERE state = 4`),
+    blocked: count(`SELECT count(*) AS n FROM _pylon_jobs WHERE state < 20 AND state = 11`),
+    dead: count(`SELECT count(*) AS n FROM _pylon_jobs WHERE state = 21`),
   };
 }
 
@@ -129,9 +135,9 @@ export function enqueueJob(cache: StatementCache, job: NewJob, noteDue: NoteDue)
   const blocked = key !== null && isHeld(cache, key);
   const state = blocked ? STATE_NUMBERS.blocked : STATE_NUMBERS.ready;
   const added = cache.run(
-    `INSERT INTO _pylon_jobs (id, kind, lane, key, payload, state, due_at, attempt, created_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT (id) DO NOTHING`,
-    [job.id, job.kind, job.lane, key, job.payload, state, job.dueAt, job.createdAt],
+    `INSERT INTO _pylon_jobs (id, kind, lane, key, payload, state, due_at, attempt, last_status, created_at, finished_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, 0, ${NO_STATUS}, ?, ?) ON CONFLICT (id) DO NOTHING`,
+    [job.id, job.kind, job.lane, key, job.payload, state, job.dueAt, job.createdAt, job.createdAt],
   );
   if (added > 0 && !blocked) noteDue(job.lane, job.dueAt);
   return added > 0;
@@ -139,7 +145,7 @@ export function enqueueJob(cache: StatementCache, job: NewJob, noteDue: NoteDue)
 
 export function claimJobs(cache: StatementCache, claim: Claim): Job[] {
   const rows = cache.all(
-    `SELECT ${COLUMNS} FROM _pylon_jobs WHERE state = 0 AND lane = ? AND due_at <= ? AND ${NOT_LEASED}
+    `SELECT ${COLUMNS} FROM _pylon_jobs WHERE state = 10 AND lane = ? AND due_at <= ? AND ${NOT_LEASED}
      ORDER BY due_at, seq LIMIT ?`,
     [claim.lane, claim.now, claim.limit],
   );
@@ -153,12 +159,12 @@ export function claimJobs(cache: StatementCache, claim: Claim): Job[] {
 
 /** Whether the key has an unfinished job. Without an order it costs half of {@link firstOfKey}, and it is asked for every job. */
 function isHeld(cache: StatementCache, key: string): boolean {
-  return cache.get(`SELECT seq FROM _pylon_jobs WHERE key = ? AND state < 3 LIMIT 1`, [key]) !== undefined;
+  return cache.get(`SELECT seq FROM _pylon_jobs WHERE key = ? AND state < 20 LIMIT 1`, [key]) !== undefined;
 }
 
 function firstOfKey(cache: StatementCache, key: string): SqlRow | undefined {
   return cache.get(
-    `SELECT seq, state, lane, due_at FROM _pylon_jobs WHERE key = ? AND state < 3 ORDER BY seq LIMIT 1`,
+    `SELECT seq, state, lane, due_at FROM _pylon_jobs WHERE key = ? AND state < 20 ORDER BY seq LIMIT 1`,
     [key],
   );
 }
@@ -166,10 +172,10 @@ function firstOfKey(cache: StatementCache, key: string): SqlRow | undefined {
 /** The job that waited for a finished one of the same key becomes ready. */
 function promote(cache: StatementCache, key: string, noteDue: NoteDue): void {
   // Asked for every job that ends, of an index that is nearly always empty.
-  if (!cache.get(`SELECT seq FROM _pylon_jobs WHERE key = ? AND state = 2 LIMIT 1`, [key])) return;
+  if (!cache.get(`SELECT seq FROM _pylon_jobs WHERE key = ? AND state = 11 LIMIT 1`, [key])) return;
   const first = firstOfKey(cache, key);
   if (first?.state !== STATE_NUMBERS.blocked) return;
-  cache.run(`UPDATE _pylon_jobs SET state = 0 WHERE seq = ?`, [first.seq as number]);
+  cache.run(`UPDATE _pylon_jobs SET state = 10 WHERE seq = ?`, [first.seq as number]);
   noteDue(first.lane as string, first.due_at as number);
 }
 
@@ -248,11 +254,12 @@ export function expireLeases(cache: StatementCache, now: number, limit: number, 
 }
 
 export function cancelJob(cache: StatementCache, id: string, now: number, noteDue: NoteDue): boolean {
-  const row = cache.get(`SELECT seq, key, state FROM _pylon_jobs WHERE id = ? AND state IN (0, 2) AND ${NOT_LEASED}`, [
-    id,
-  ]);
+  const row = cache.get(
+    `SELECT seq, key, state FROM _pylon_jobs WHERE id = ? AND state IN (10, 11) AND ${NOT_LEASED}`,
+    [id],
+  );
   if (!row) return false;
-  cache.run(`UPDATE _pylon_jobs SET state = 5, finished_at = ? WHERE seq = ?`, [now, row.seq as number]);
+  cache.run(`UPDATE _pylon_jobs SET state = 22, finished_at = ? WHERE seq = ?`, [now, row.seq as number]);
   // Only who had its turn passes it on: behind a blocked one that goes, another of its key may be running.
   if (row.state === STATE_NUMBERS.ready && typeof row.key === "string") promote(cache, row.key, noteDue);
   return true;
@@ -261,10 +268,10 @@ export function cancelJob(cache: StatementCache, id: string, now: number, noteDu
 /** A requeued job waits for the unfinished jobs of its key: its own turn has passed. */
 export function requeueJob(cache: StatementCache, id: string, dueAt: number, noteDue: NoteDue): boolean {
   const job = getJob(cache, id);
-  if (!job || STATE_NUMBERS[job.state] < 3) return false;
+  if (!job || STATE_NUMBERS[job.state] < FIRST_FINISHED) return false;
   const blocked = job.key !== null && isHeld(cache, job.key);
   cache.run(
-    `UPDATE _pylon_jobs SET state = ?, attempt = 0, due_at = ?, finished_at = NULL, last_status = NULL, last_error = NULL
+    `UPDATE _pylon_jobs SET state = ?, attempt = 0, due_at = ?, last_status = ${NO_STATUS}, last_error = NULL
      WHERE seq = ?`,
     [blocked ? STATE_NUMBERS.blocked : STATE_NUMBERS.ready, dueAt, job.seq],
   );
@@ -274,7 +281,7 @@ export function requeueJob(cache: StatementCache, id: string, dueAt: number, not
 
 export function purgeJobs(cache: StatementCache, finishedBefore: number, limit: number): number {
   const rows = cache.all(
-    `SELECT seq FROM _pylon_jobs WHERE state >= 3 AND finished_at < ? ORDER BY finished_at LIMIT ?`,
+    `SELECT seq FROM _pylon_jobs WHERE state >= 20 AND finished_at < ? ORDER BY finished_at LIMIT ?`,
     [finishedBefore, limit],
   );
   for (const row of rows) {

@@ -18,7 +18,7 @@ const SQL_TYPES: Readonly<Record<ColumnType, string>> = {
 };
 
 /**
- * States are numbers on disk: 0 ready, 2 blocked, 3 done, 4 dead, 5 canceled. A lease is a row of its own beside a ready
+ * States are numbers on disk: 10 ready, 11 blocked, 20 done, 21 dead, 22 canceled; all as wide as each other. A lease is a row of its own beside a ready
  * job: taking one writes 40 bytes instead of the job and its indexes, which is most of what a claim costs. Each partial
  * index holds only the rows of its question, so a million finished jobs cost a claim nothing.
  */
@@ -29,12 +29,12 @@ export const SYSTEM_SQL: readonly string[] = [
      payload TEXT NOT NULL, state INTEGER NOT NULL, due_at INTEGER NOT NULL, attempt INTEGER NOT NULL,
      last_status INTEGER, last_error TEXT, created_at INTEGER NOT NULL, finished_at INTEGER) STRICT`,
   `CREATE UNIQUE INDEX IF NOT EXISTS _pylon_jobs_id ON _pylon_jobs (id)`,
-  `CREATE INDEX IF NOT EXISTS _pylon_jobs_ready ON _pylon_jobs (lane, due_at, seq) WHERE state = 0`,
-  `CREATE INDEX IF NOT EXISTS _pylon_jobs_key ON _pylon_jobs (key, seq) WHERE key IS NOT NULL AND state < 3`,
-  `CREATE INDEX IF NOT EXISTS _pylon_jobs_blocked ON _pylon_jobs (key) WHERE state = 2`,
-  `CREATE INDEX IF NOT EXISTS _pylon_jobs_live ON _pylon_jobs (kind, seq) WHERE state < 3`,
-  `CREATE INDEX IF NOT EXISTS _pylon_jobs_dead ON _pylon_jobs (kind, seq) WHERE state = 4`,
-  `CREATE INDEX IF NOT EXISTS _pylon_jobs_finished ON _pylon_jobs (finished_at) WHERE state >= 3`,
+  `CREATE INDEX IF NOT EXISTS _pylon_jobs_ready ON _pylon_jobs (lane, due_at, seq) WHERE state = 10`,
+  `CREATE INDEX IF NOT EXISTS _pylon_jobs_key ON _pylon_jobs (key, seq) WHERE key IS NOT NULL AND state < 20`,
+  `CREATE INDEX IF NOT EXISTS _pylon_jobs_blocked ON _pylon_jobs (key) WHERE state = 11`,
+  `CREATE INDEX IF NOT EXISTS _pylon_jobs_live ON _pylon_jobs (kind, seq) WHERE state < 20`,
+  `CREATE INDEX IF NOT EXISTS _pylon_jobs_dead ON _pylon_jobs (kind, seq) WHERE state = 21`,
+  `CREATE INDEX IF NOT EXISTS _pylon_jobs_finished ON _pylon_jobs (finished_at) WHERE state >= 20`,
   `CREATE TABLE IF NOT EXISTS _pylon_leases (
      seq INTEGER PRIMARY KEY, owner TEXT NOT NULL, lease_until INTEGER NOT NULL, attempt INTEGER NOT NULL) STRICT`,
   `CREATE TABLE IF NOT EXISTS _pylon_job_attempts (
