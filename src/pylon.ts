@@ -233,7 +233,7 @@ interface Server {
 function buildServer(core: Core): Server {
   const { options, settings, blueprint, data, functions, auth, jobs, parts } = core;
   const { store, clock, log, version } = options;
-  const idempotency = createIdempotency(store, clock);
+  const idempotency = createIdempotency({ store, clock, longestMs: settings.functionTimeoutMs });
   const metrics = createMetrics(jobGauges(store.reader, jobs));
   const routes: Route[] = [
     ...parts.flatMap((part) => part.routes ?? []),

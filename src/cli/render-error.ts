@@ -16,10 +16,12 @@ function isRepeated(message: string, [first, ...others]: readonly Problem[]): bo
 /** Ends with a line feed. */
 export function renderError(error: unknown, paint: Paint): string {
   if (!isPylonError(error)) return renderBug(error, paint);
-  const { code, message, hint, details = [] } = error;
+  const { code, message, hint, details = [], cause } = error;
   const problems = isRepeated(message, details) ? [] : details.map((problem) => renderProblem(problem, paint));
   const hints = hint === undefined ? [] : [`${paint("cyan", "hint")}: ${hint}`];
-  return `${[`${paint("red", "error")} ${code}: ${message}`, ...problems, ...hints].join("\n")}\n`;
+  // What the database said: of use to whoever runs it, and to nobody else.
+  const reasons = code === "STORE_FAILED" && cause !== undefined ? [`reason: ${messageOf(cause)}`] : [];
+  return `${[`${paint("red", "error")} ${code}: ${message}`, ...reasons, ...problems, ...hints].join("\n")}\n`;
 }
 
 function renderBug(error: unknown, paint: Paint): string {

@@ -1,4 +1,5 @@
 // HMAC-SHA256 (RFC 2104) through WebCrypto. A secret is imported once for each signer and the key cannot be read back.
+import { encodeHex } from "./hex.ts";
 import { type Bytes, toBytes } from "./utf8.ts";
 
 const HMAC_SHA256: HmacImportParams = { name: "HMAC", hash: "SHA-256" };
@@ -7,6 +8,8 @@ const HMAC_SHA256: HmacImportParams = { name: "HMAC", hash: "SHA-256" };
 export interface HmacSigner {
   /** The 32 bytes of the code; text is signed as UTF-8. */
   sign(message: string | Uint8Array): Promise<Bytes>;
+  /** The same as 64 lower-case hexadecimal digits. */
+  signHex(message: string | Uint8Array): Promise<string>;
   /** Whether `signature` is the message's code, in constant time. A signature of any other length is false. */
   verify(message: string | Uint8Array, signature: Uint8Array): Promise<boolean>;
 }
@@ -30,10 +33,11 @@ export function createHmacSigner(secret: string | Uint8Array): HmacSigner {
   if (secret.length === 0) throw new RangeError("Cannot sign with an empty secret");
   let imported: Promise<CryptoKey> | undefined;
   const key = (): Promise<CryptoKey> => (imported ??= importHmacKey(secret));
+  const sign = async (message: string | Uint8Array): Promise<Bytes> =>
+    new Uint8Array(await crypto.subtle.sign("HMAC", await key(), toBytes(message)));
   return {
-    async sign(message) {
-      return new Uint8Array(await crypto.subtle.sign("HMAC", await key(), toBytes(message)));
-    },
+    sign,
+    signHex: async (message) => encodeHex(await sign(message)),
     async verify(message, signature) {
       return crypto.subtle.verify("HMAC", await key(), toBytes(signature), toBytes(message));
     },

@@ -47,7 +47,14 @@ function settleWith(job: Job, clock: Clock): (writer: DataWriter) => Promise<voi
     const durationMs = Math.round(clock.monotonic() - startedMs);
     const attempt = { attempt: job.attempt, startedAt, durationMs, ok: true, status: null, error: null };
     const owner = job.leaseOwner ?? "";
-    const settled = await tx.settleJob({ seq: job.seq, owner, attempt, next: { state: "done" } });
+    const settled = await tx.settleJob({
+      seq: job.seq,
+      key: job.key,
+      lane: job.lane,
+      owner,
+      attempt,
+      next: { state: "done" },
+    });
     if (!settled) throw functionError("FN_ABORTED");
   };
 }

@@ -33,7 +33,10 @@ function toPylonError(error: unknown, requestId: string, log: Log): PylonError {
   if (error instanceof PylonError) {
     // 503 is what a process says that stops or has too much to do: worth knowing, and nothing to be woken for.
     const level = error.status === 503 ? "warn" : "error";
-    if (error.status >= 500) log[level]("request.failed", { requestId, code: error.code, message: error.message });
+    if (error.status >= 500) {
+      const reason = error.cause === undefined ? undefined : messageOf(error.cause);
+      log[level]("request.failed", { requestId, code: error.code, message: error.message, reason });
+    }
     return error;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : messageOf(error);

@@ -12,8 +12,6 @@ import { httpError } from "./http-errors.ts";
 const TABLE = "_pylon_idempotency";
 /** How long an answer is remembered. */
 const KEPT_MS = 24 * 3_600_000;
-/** A first request that is still without an answer after this died with its process. */
-const IN_PROGRESS_MS = 60_000;
 const KEY_PATTERN = /^[\x21-\x7e]{1,255}$/;
 const PENDING = 0;
 
@@ -52,12 +50,22 @@ function replay(row: Row): RouteAnswer {
   };
 }
 
-export function createIdempotency(store: Store, clock: Clock): Idempotency {
+/** Beyond the longest that a request takes, before a reservation counts as left behind. */
+const GRACE_MS = 30_000;
+
+export interface IdempotencyOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** The longest that a route may take; a first request without an answer after that died with its process. */
+  readonly longestMs: number;
+}
+
+export function createIdempotency({ store, clock, longestMs }: IdempotencyOptions): Idempotency {
   const answerFrom = (row: Row | undefined, fingerprint: string): RouteAnswer | undefined => {
     if (!row || (row.createdAt as number) < clock.now() - KEPT_MS) return undefined;
     if (row.fingerprint !== fingerprint) throw httpError("IDEMPOTENCY_MISMATCH");
     if (row.status !== PENDING) return replay(row);
-    if ((row.createdAt as number) < clock.now() - IN_PROGRESS_MS) return undefined;
+    if ((row.createdAt as number) < clock.now() - longestMs - GRACE_MS) return undefined;
     throw httpError("IDEMPOTENCY_IN_PROGRESS", { retryAfterSecs: 1 });
   };
 

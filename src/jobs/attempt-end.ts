@@ -54,6 +54,8 @@ export function planEnd(run: JobRun, outcome: JobOutcome, facts: EndFacts): Atte
     settle: outcome.settle,
     settlement: {
       seq: run.job.seq,
+      key: run.job.key,
+      lane: run.job.lane,
       owner: facts.owner,
       attempt: {
         attempt: run.job.attempt,

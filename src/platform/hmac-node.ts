@@ -13,6 +13,7 @@ export function createNodeHmacSigner(secret: string | Uint8Array): HmacSigner {
     new Uint8Array(createHmac("sha256", secret).update(message).digest());
   return {
     sign: (message) => Promise.resolve(sign(message)),
+    signHex: (message) => Promise.resolve(createHmac("sha256", secret).update(message).digest("hex")),
     verify: (message, signature) =>
       Promise.resolve(signature.length === 32 && timingSafeEqual(sign(message), signature)),
   };

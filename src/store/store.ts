@@ -87,6 +87,11 @@ export interface Job extends Required<NewJob> {
   readonly state: JobState;
   /** How often it was claimed since it was enqueued or requeued by hand: the fence of a lease. */
   readonly attempt: number;
+  /**
+   * How many of these claims ended without an outcome, because their owner died: `attempt - lost` is how often the job was
+   * really tried.
+   */
+  readonly lost: number;
   readonly leaseOwner: string | null;
   readonly leaseUntil: number | null;
   readonly lastStatus: number | null;
@@ -116,6 +121,9 @@ export interface Claim {
 /** The end of one attempt. Refused (false) unless the job is still leased to `owner` with this `attempt`. */
 export interface Settlement {
   readonly seq: number;
+  /** Of the job, as the claim gave them. */
+  readonly key: string | null;
+  readonly lane: string;
   readonly owner: string;
   readonly attempt: JobAttempt;
   readonly next: { readonly state: "done" | "dead" } | { readonly state: "ready"; readonly dueAt: number };

@@ -2,7 +2,6 @@
 // Usage: bare-loop.ts URL COUNT CONCURRENCY
 
 import { createNodeHmacSigner } from "../../src/platform/hmac-node.ts";
-import { encodeHex } from "../../src/crypto/hex.ts";
 
 const [url = "", countText = "0", concurrencyText = "64"] = process.argv.slice(2);
 const signer = createNodeHmacSigner("bench-secret-of-the-hook");
@@ -18,7 +17,7 @@ let left = Number(countText);
 const worker = async (): Promise<void> => {
   while (left > 0) {
     left -= 1;
-    const signature = `sha256=${encodeHex(await signer.sign(body))}`;
+    const signature = `sha256=${await signer.signHex(body)}`;
     const response = await fetch(url, {
       method: "POST",
       body,

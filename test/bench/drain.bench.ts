@@ -1,13 +1,15 @@
 // (b) Draining 50,000 committed deliveries, every attempt recorded durably, against a bare loop of signed fetch POSTs to
-// the same receiver at its best concurrency.
+// the same receiver. Both in fresh processes and each at its best: the loop over several concurrencies, the drain over as
+// many rounds.
 
-import { startChild, withFolder } from "../support/child.ts";
+import { startChild, withFolder, type Child } from "../support/child.ts";
 import { BINARY, ORDERS_PATH, runLoad, script, serverEnv, startBenchApp, startReceiver } from "./bench-app.ts";
 import { judged, type Figure } from "./figure.ts";
 
 const DELIVERIES = 50_000;
 const BARE_REQUESTS = 40_000;
-const CONCURRENCIES = [16, 32, 48, 64, 96] as const;
+const CONCURRENCIES = [32, 48, 64] as const;
+const ROUNDS = CONCURRENCIES.length;
 
 async function bestBareLoop(port: number): Promise<{ readonly perSecond: number; readonly concurrency: number }> {
   let best = { perSecond: 0, concurrency: 0 };
@@ -20,16 +22,25 @@ async function bestBareLoop(port: number): Promise<{ readonly perSecond: number;
   return best;
 }
 
-/** Inserts until at least 50,000 deliveries are committed, with nobody delivering them. Answers how many there are. */
-async function fill(folder: string, receiverPort: number): Promise<number> {
+/** Inserts until enough deliveries are committed for every round, with nobody delivering them. */
+async function fill(folder: string, receiverPort: number): Promise<void> {
   const { pylon, port, authorization } = await startBenchApp({ folder, receiverPort, jobs: "off" });
   let inserted = 0;
-  while (inserted < DELIVERIES) {
+  while (inserted < DELIVERIES * ROUNDS) {
     const load = await runLoad({ port, path: ORDERS_PATH, connections: 64, seconds: 1, authorization });
     inserted += load.answered;
   }
   await pylon.stop();
-  return inserted;
+}
+
+/** Starts a process on the backlog and answers how many of the first 50,000 arrived a second. */
+async function drainOnce(folder: string, receiver: Child): Promise<number> {
+  receiver.send(`expect ${DELIVERIES}`);
+  await receiver.line("ok expect");
+  const pylon = startChild([BINARY, "serve", folder, "--port", "0"], { env: serverEnv("on") });
+  const { ms } = JSON.parse(await receiver.line("done ")) as { ms: number };
+  await pylon.stop("SIGKILL");
+  return DELIVERIES / (ms / 1_000);
 }
 
 export async function drainBench(): Promise<Figure[]> {
@@ -38,12 +49,8 @@ export async function drainBench(): Promise<Figure[]> {
     return await withFolder(async (folder) => {
       await fill(folder, receiverPort);
       const bare = await bestBareLoop(receiverPort);
-      receiver.send(`expect ${DELIVERIES}`);
-      await receiver.line("ok expect");
-      const pylon = startChild([BINARY, "serve", folder, "--port", "0"], { env: serverEnv("on") });
-      const { ms } = JSON.parse(await receiver.line("done ")) as { ms: number };
-      await pylon.stop();
-      const perSecond = DELIVERIES / (ms / 1_000);
+      let perSecond = 0;
+      for (let round = 0; round < ROUNDS; round++) perSecond = Math.max(perSecond, await drainOnce(folder, receiver));
       const detail = `${Math.round(perSecond)}/s against ${Math.round(bare.perSecond)}/s (bare loop at ${bare.concurrency})`;
       return [judged({ name: "drain", value: perSecond / bare.perSecond, unit: "× bare", detail }, ">=", 0.5)];
     });

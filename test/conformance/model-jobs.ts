@@ -40,7 +40,7 @@ export function enqueue(jobs: Jobs, job: NewJob, seq: number): boolean {
   const key = job.key ?? null;
   const state = isKeyTaken(jobs, key) ? "blocked" : "ready";
   const rest = { leaseOwner: null, leaseUntil: null, lastStatus: null, lastError: null, finishedAt: null };
-  jobs.set(job.id, { ...job, key, seq, state, attempt: 0, ...rest, log: [] });
+  jobs.set(job.id, { ...job, key, seq, state, attempt: 0, lost: 0, ...rest, log: [] });
   return true;
 }
 
@@ -103,7 +103,10 @@ export function release(jobs: Jobs, owner: string, seqs: readonly number[]): voi
 
 export function expire(jobs: Jobs, now: number): number {
   const expired = all(jobs).filter((job) => job.state === "leased" && (job.leaseUntil ?? 0) <= now);
-  for (const job of expired) endLease(job, "ready");
+  for (const job of expired) {
+    endLease(job, "ready");
+    job.lost += 1;
+  }
   return expired.length;
 }
 
@@ -121,7 +124,7 @@ export function requeue(jobs: Jobs, id: string, dueAt: number): boolean {
   const job = jobs.get(id);
   if (!job || !isFinished(job)) return false;
   const state = isKeyTaken(jobs, job.key) ? "blocked" : "ready";
-  Object.assign(job, { state, attempt: 0, dueAt, finishedAt: null, lastStatus: null, lastError: null });
+  Object.assign(job, { state, attempt: 0, lost: 0, dueAt, finishedAt: null, lastStatus: null, lastError: null });
   return true;
 }
 
@@ -134,7 +137,7 @@ export function purge(jobs: Jobs, finishedBefore: number): number {
 export function list(jobs: Jobs, query: JobQuery): ModelJob[] {
   return all(jobs)
     .filter((job) => job.kind === query.kind && query.states.includes(job.state))
-    .filter((job) => query.tried === undefined || query.tried === job.attempt > 0)
+    .filter((job) => query.tried === undefined || query.tried === job.attempt - job.lost > 0)
     .filter((job) => query.beforeSeq === undefined || job.seq < query.beforeSeq)
     .reverse()
     .slice(0, query.limit);

@@ -272,6 +272,8 @@ const RUNS: { readonly [K in Kind]: Run<K> } = {
     const attempt = (job?.attempt ?? 0) + (mistake === "attempt" ? 1 : 0);
     const settlement = {
       seq: job?.seq ?? NOBODY,
+      key: job?.key ?? null,
+      lane: job?.lane ?? "",
       owner: mistake === "owner" ? "somebody else" : (job?.leaseOwner ?? "one"),
       attempt: {
         attempt,

@@ -169,6 +169,8 @@ export function settleIn(tx: Tx, job: Job, wish: SettleWish = {}): Promise<boole
   const { state = "done" } = wish;
   return tx.settleJob({
     seq: job.seq,
+    key: job.key,
+    lane: job.lane,
     owner: wish.owner ?? "a",
     attempt: {
       attempt: job.attempt,

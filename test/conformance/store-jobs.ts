@@ -31,6 +31,7 @@ function testEnqueue(test: StoreTest): void {
       seq: stored.seq,
       state: "ready",
       attempt: 0,
+      lost: 0,
       leaseOwner: null,
       leaseUntil: null,
       lastStatus: null,

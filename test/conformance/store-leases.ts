@@ -38,6 +38,7 @@ export function testLeases(test: StoreTest): void {
     assert.equal(await settle(store, first!), false);
     const [again] = await claim(store, { now: T0 + 100 });
     assert.equal(again?.attempt, 2);
+    assert.equal(again.lost, 1, "nobody knows whether the first was ever tried");
     assert.equal(await settle(store, first!), false);
     assert.equal(await settle(store, again), true);
   });

@@ -340,6 +340,8 @@ const EVERY_CALL: Readonly<Record<keyof Tx, (tx: Tx) => Promise<unknown>>> = {
   settleJob: (tx) =>
     tx.settleJob({
       seq: 1,
+      key: null,
+      lane: "mail",
       owner: "a",
       attempt: { attempt: 1, startedAt: T0, durationMs: 1, ok: true, status: null, error: null },
       next: { state: "done" },

@@ -123,7 +123,7 @@ export async function withStack(options: StackOptions, run: (stack: Stack) => Pr
     ];
     const system = { name: manifest.name, version: "9.8.7", clock, store, metrics, routes: served, model, functions };
     const routes = [...served, ...systemRoutes({ ...system, ...options.system })];
-    const idempotency = createIdempotency(store, clock);
+    const idempotency = createIdempotency({ store, clock, longestMs: 30_000 });
     const server = createHttpServer({
       routes,
       run: createRouteRunner({ identify: (header) => auth.identify(header), maxBodyBytes: 65_536, idempotency }),

@@ -302,7 +302,7 @@ async function withMemory(run: (kept: Kept) => Promise<void>): Promise<void> {
   try {
     await createSystemTables(store, [idempotencyTable]);
     const clock = createVirtualClock();
-    const idempotency = createIdempotency(store, clock);
+    const idempotency = createIdempotency({ store, clock, longestMs: 30_000 });
     const request: IdempotentRequest = { key: "k", identity: ANONYMOUS, method: "POST", path: "/x", bodyText: "{}" };
     await run({ store, clock, run: (handle, changes) => idempotency.run({ ...request, ...changes }, handle) });
   } finally {

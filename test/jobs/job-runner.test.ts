@@ -21,6 +21,7 @@ const job: Job = {
   seq: 1,
   state: "leased",
   attempt: 1,
+  lost: 0,
   leaseOwner: "e",
   leaseUntil: 60_000,
   lastStatus: null,

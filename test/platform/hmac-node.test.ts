@@ -16,6 +16,7 @@ describe("createNodeHmacSigner()", () => {
         const [node, web] = [createNodeHmacSigner(secret), createHmacSigner(secret)];
         const signature = await node.sign(message);
         assert.deepEqual(signature, await web.sign(message));
+        assert.equal(await node.signHex(message), await web.signHex(message));
         assert.equal(await web.verify(message, signature), true);
         assert.equal(await node.verify(message, signature), true);
       }),

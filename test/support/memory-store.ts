@@ -144,6 +144,7 @@ function createJobOperations(table: JobTable) {
         seq,
         state,
         attempt: 0,
+        lost: 0,
         leaseOwner: null,
         leaseUntil: null,
         lastStatus: null,
@@ -193,7 +194,7 @@ function createJobOperations(table: JobTable) {
     },
     expireLeases(now: number, limit: number): number {
       const over = [...table.all()].filter((job) => job.state === "leased" && (job.leaseUntil ?? 0) <= now);
-      for (const job of over.slice(0, limit)) release(job, "ready");
+      for (const job of over.slice(0, limit)) release(job, "ready", { lost: job.lost + 1 });
       return Math.min(over.length, limit);
     },
     cancelJob(id: string, now: number): boolean {
@@ -207,7 +208,7 @@ function createJobOperations(table: JobTable) {
       const job = table.byId(id);
       if (!job || !FINISHED.has(job.state)) return false;
       const state = job.key !== null && table.headOf(job.key) ? "blocked" : "ready";
-      table.put(job.seq, { ...job, state, dueAt, attempt: 0, finishedAt: null });
+      table.put(job.seq, { ...job, state, dueAt, attempt: 0, lost: 0, finishedAt: null });
       return true;
     },
     purgeJobs(finishedBefore: number, limit: number): number {
@@ -227,7 +228,7 @@ function createJobOperations(table: JobTable) {
     listJobs({ kind, states, tried, beforeSeq = Infinity, limit }: JobQuery): Job[] {
       return [...table.all()]
         .filter((job) => job.kind === kind && states.includes(job.state) && job.seq < beforeSeq)
-        .filter((job) => tried === undefined || tried === job.attempt > 0)
+        .filter((job) => tried === undefined || tried === job.attempt - job.lost > 0)
         .sort((a, b) => b.seq - a.seq)
         .slice(0, limit);
     },

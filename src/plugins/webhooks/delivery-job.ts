@@ -22,6 +22,11 @@ const HOOK_CONCURRENCY = 48;
 /** The longest wait between two attempts. */
 const MAX_DELAY_MS = 30 * 86_400_000;
 
+/** How often the delivery was sent, this time included. A claim that ended with its process may never have sent it. */
+function triesOf(job: Job): number {
+  return job.attempt - job.lost;
+}
+
 /** The end of an attempt, before it is known whether another follows. */
 export interface AttemptResult {
   readonly delivered: boolean;
@@ -90,7 +95,7 @@ async function buryDelivery(data: Data, tx: Tx, { job, url, result, now }: LostD
     event: body.event,
     // A row's own JSON may be as deep as a field takes, and here it is two levels deeper.
     payload: isJson(body) ? body : delivery.body,
-    attempts: job.attempt,
+    attempts: triesOf(job),
     lastStatus: result.status,
     lastError: result.error,
     status: "dead",
@@ -140,11 +145,11 @@ export function createDeliveryJob(options: DeliveryJobOptions): JobHandler {
   const plan = (job: Job, hook: Hook | undefined, result: AttemptResult): JobOutcome => {
     const note = { status: result.status, error: result.error };
     if (result.delivered) return { kind: "done", note };
-    if (!hook || result.final || job.attempt >= hook.maxAttempts) {
+    if (!hook || result.final || triesOf(job) >= hook.maxAttempts) {
       const lost = { job, url: hook?.url ?? deliveryOf(job).url, result, now: options.clock.now() };
       return { kind: "dead", note, settle: (tx) => buryDelivery(options.data(), tx, lost) };
     }
-    return { kind: "retry", delayMs: nextDelayMs(hook, job.attempt, result, options.random), note };
+    return { kind: "retry", delayMs: nextDelayMs(hook, triesOf(job), result, options.random), note };
   };
 
   return {

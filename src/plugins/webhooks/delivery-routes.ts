@@ -28,7 +28,8 @@ const STATES_OF: Readonly<Record<"succeeded" | "dead", readonly JobState[]>> = {
 const ALL_STATES: readonly JobState[] = [...LIVE, "done", "dead"];
 
 function finishedAttempts(job: Job): number {
-  return job.state === "leased" ? job.attempt - 1 : job.attempt;
+  const tried = job.attempt - job.lost;
+  return job.state === "leased" ? tried - 1 : tried;
 }
 
 /** `pending` has no attempt behind it; `failed` has, and is tried again. */

@@ -2,7 +2,6 @@
 
 import type { HmacSigner } from "../../crypto/hmac.ts";
 import type { JsonObject } from "../../core/json.ts";
-import { encodeHex } from "../../crypto/hex.ts";
 import type { Change, WriteOp } from "../../data/change.ts";
 import type { Job, NewJob } from "../../store/store.ts";
 import type { Hook } from "./hook-config.ts";
@@ -81,5 +80,5 @@ export function bodyOf(delivery: Delivery): DeliveryBody {
 
 /** `sha256=<hex HMAC-SHA256 of the raw body>` (seeds: `X-Pylon-Signature`). */
 export async function signatureHeader(signer: HmacSigner, body: string): Promise<string> {
-  return `sha256=${encodeHex(await signer.sign(body))}`;
+  return `sha256=${await signer.signHex(body)}`;
 }

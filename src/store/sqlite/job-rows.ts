@@ -28,13 +28,24 @@ const FIRST_FINISHED = 20;
  */
 const NO_STATUS = 1_000;
 
-const COLUMNS = `seq, id, kind, lane, key, payload, state, due_at, attempt, last_status, last_error, created_at, finished_at`;
+const COLUMNS = `seq, id, kind, lane, key, payload, state, due_at, attempt, lost, last_status, last_error, created_at, finished_at`;
 const WITH_LEASE = `SELECT job.*, lease.owner AS lease_owner, lease.lease_until AS lease_until, lease.attempt AS lease_attempt
   FROM _pylon_jobs AS job LEFT JOIN _pylon_leases AS lease ON lease.seq = job.seq`;
 const NOT_LEASED = `NOT EXISTS (SELECT 1 FROM _pylon_leases AS lease WHERE lease.seq = _pylon_jobs.seq)`;
 
-function toJob(row: SqlRow): Job {
-  const leaseOwner = (row.lease_owner ?? null) as string | null;
+/** The lease beside a job, when it has one. */
+interface Lease {
+  readonly owner: string;
+  readonly until: number;
+  readonly attempt: number;
+}
+
+function leaseOf(row: SqlRow): Lease | undefined {
+  if (typeof row.lease_owner !== "string") return undefined;
+  return { owner: row.lease_owner, until: row.lease_until as number, attempt: row.lease_attempt as number };
+}
+
+function toJob(row: SqlRow, lease: Lease | undefined): Job {
   return {
     seq: row.seq as number,
     id: row.id as string,
@@ -42,11 +53,12 @@ function toJob(row: SqlRow): Job {
     lane: row.lane as string,
     key: row.key as string | null,
     payload: row.payload as string,
-    state: leaseOwner === null ? (STATE_NAMES[row.state as number] as JobState) : "leased",
+    state: lease ? "leased" : (STATE_NAMES[row.state as number] as JobState),
     dueAt: row.due_at as number,
-    attempt: (row.lease_attempt ?? row.attempt) as number,
-    leaseOwner,
-    leaseUntil: (row.lease_until ?? null) as number | null,
+    attempt: lease ? lease.attempt : (row.attempt as number),
+    lost: row.lost as number,
+    leaseOwner: lease ? lease.owner : null,
+    leaseUntil: lease ? lease.until : null,
     lastStatus: row.last_status === NO_STATUS ? null : (row.last_status as number | null),
     lastError: row.last_error as string | null,
     createdAt: row.created_at as number,
@@ -59,14 +71,14 @@ export type NoteDue = (lane: string, dueAt: number) => void;
 
 export function getJob(cache: StatementCache, id: string): Job | undefined {
   const row = cache.get(`${WITH_LEASE} WHERE job.id = ?`, [id]);
-  return row && toJob(row);
+  return row && toJob(row, leaseOf(row));
 }
 
 export function listJobs(cache: StatementCache, query: JobQuery): Job[] {
   const numbers = [...new Set(query.states.map((state) => STATE_NUMBERS[state]))];
   const live = numbers.every((state) => state < 20) ? " AND job.state < 20" : "";
   const dead = numbers.length === 1 && numbers[0] === STATE_NUMBERS.dead ? " AND job.state = 21" : "";
-  const attempt = "coalesce(lease.attempt, job.attempt)";
+  const attempt = "coalesce(lease.attempt, job.attempt) - job.lost";
   const tried = query.tried === undefined ? "" : ` AND ${attempt} ${query.tried ? ">" : "="} 0`;
   const leased = query.states.includes("leased");
   const free = leased ? " AND (lease.seq IS NOT NULL OR job.state <> 10)" : " AND lease.seq IS NULL";
@@ -76,7 +88,7 @@ export function listJobs(cache: StatementCache, query: JobQuery): Job[] {
      ORDER BY job.seq DESC LIMIT ?`,
     [query.kind, query.beforeSeq ?? Number.MAX_SAFE_INTEGER, query.limit],
   );
-  return rows.map(toJob);
+  return rows.map((row) => toJob(row, leaseOf(row)));
 }
 
 export function listAttempts(cache: StatementCache, jobId: string): JobAttempt[] {
@@ -135,8 +147,8 @@ export function enqueueJob(cache: StatementCache, job: NewJob, noteDue: NoteDue)
   const blocked = key !== null && isHeld(cache, key);
   const state = blocked ? STATE_NUMBERS.blocked : STATE_NUMBERS.ready;
   const added = cache.run(
-    `INSERT INTO _pylon_jobs (id, kind, lane, key, payload, state, due_at, attempt, last_status, created_at, finished_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, 0, ${NO_STATUS}, ?, ?) ON CONFLICT (id) DO NOTHING`,
+    `INSERT INTO _pylon_jobs (id, kind, lane, key, payload, state, due_at, attempt, lost, last_status, created_at, finished_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ${NO_STATUS}, ?, ?) ON CONFLICT (id) DO NOTHING`,
     [job.id, job.kind, job.lane, key, job.payload, state, job.dueAt, job.createdAt, job.createdAt],
   );
   if (added > 0 && !blocked) noteDue(job.lane, job.dueAt);
@@ -153,7 +165,7 @@ export function claimJobs(cache: StatementCache, claim: Claim): Job[] {
   return rows.map((row) => {
     const attempt = (row.attempt as number) + 1;
     cache.run(take, [row.seq as number, claim.owner, claim.leaseUntil, attempt]);
-    return toJob({ ...row, lease_owner: claim.owner, lease_until: claim.leaseUntil, lease_attempt: attempt });
+    return toJob(row, { owner: claim.owner, until: claim.leaseUntil, attempt });
   });
 }
 
@@ -180,7 +192,7 @@ function promote(cache: StatementCache, key: string, noteDue: NoteDue): void {
 }
 
 export function settleJob(cache: StatementCache, settlement: Settlement, noteDue: NoteDue): boolean {
-  const { seq, owner, attempt, next } = settlement;
+  const { seq, owner, attempt, next, key, lane } = settlement;
   const held = cache.run(`DELETE FROM _pylon_leases WHERE seq = ? AND owner = ? AND attempt = ?`, [
     seq,
     owner,
@@ -192,7 +204,6 @@ export function settleJob(cache: StatementCache, settlement: Settlement, noteDue
      VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
     [seq, attempt.startedAt, attempt.attempt, attempt.durationMs, attempt.ok ? 1 : 0, attempt.status, attempt.error],
   );
-  const row = cache.get(`SELECT key, lane FROM _pylon_jobs WHERE seq = ?`, [seq]);
   if (next.state === "ready") {
     cache.run(`UPDATE _pylon_jobs SET attempt = ?, last_status = ?, last_error = ?, due_at = ? WHERE seq = ?`, [
       attempt.attempt,
@@ -201,7 +212,7 @@ export function settleJob(cache: StatementCache, settlement: Settlement, noteDue
       next.dueAt,
       seq,
     ]);
-    noteDue(row?.lane as string, next.dueAt);
+    noteDue(lane, next.dueAt);
     return true;
   }
   cache.run(
@@ -215,7 +226,7 @@ export function settleJob(cache: StatementCache, settlement: Settlement, noteDue
       seq,
     ],
   );
-  if (typeof row?.key === "string") promote(cache, row.key, noteDue);
+  if (key !== null) promote(cache, key, noteDue);
   return true;
 }
 
@@ -246,7 +257,7 @@ export function expireLeases(cache: StatementCache, now: number, limit: number, 
   const rows = cache.all(`SELECT seq, attempt FROM _pylon_leases WHERE lease_until <= ? LIMIT ?`, [now, limit]);
   for (const row of rows) {
     const seq = row.seq as number;
-    cache.run(`UPDATE _pylon_jobs SET attempt = ? WHERE seq = ?`, [row.attempt as number, seq]);
+    cache.run(`UPDATE _pylon_jobs SET attempt = ?, lost = lost + 1 WHERE seq = ?`, [row.attempt as number, seq]);
     cache.run(`DELETE FROM _pylon_leases WHERE seq = ?`, [seq]);
     noteReady(cache, seq, noteDue);
   }
@@ -271,7 +282,7 @@ export function requeueJob(cache: StatementCache, id: string, dueAt: number, not
   if (!job || STATE_NUMBERS[job.state] < FIRST_FINISHED) return false;
   const blocked = job.key !== null && isHeld(cache, job.key);
   cache.run(
-    `UPDATE _pylon_jobs SET state = ?, attempt = 0, due_at = ?, last_status = ${NO_STATUS}, last_error = NULL
+    `UPDATE _pylon_jobs SET state = ?, attempt = 0, lost = 0, due_at = ?, last_status = ${NO_STATUS}, last_error = NULL
      WHERE seq = ?`,
     [blocked ? STATE_NUMBERS.blocked : STATE_NUMBERS.ready, dueAt, job.seq],
   );

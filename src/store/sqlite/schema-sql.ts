@@ -18,16 +18,16 @@ const SQL_TYPES: Readonly<Record<ColumnType, string>> = {
 };
 
 /**
- * States are numbers on disk: 10 ready, 11 blocked, 20 done, 21 dead, 22 canceled; all as wide as each other. A lease is a row of its own beside a ready
- * job: taking one writes 40 bytes instead of the job and its indexes, which is most of what a claim costs. Each partial
- * index holds only the rows of its question, so a million finished jobs cost a claim nothing.
+ * States are numbers on disk, all as wide as each other: 10 ready, 11 blocked, 20 done, 21 dead, 22 canceled. A lease is a
+ * row of its own beside a ready job: taking one writes 40 bytes instead of the job and its indexes, which is most of what
+ * a claim costs. Each partial index holds only the rows of its question, so a million finished jobs cost a claim nothing.
  */
 export const SYSTEM_SQL: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS _pylon_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS _pylon_jobs (
      seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, kind TEXT NOT NULL, lane TEXT NOT NULL, key TEXT,
      payload TEXT NOT NULL, state INTEGER NOT NULL, due_at INTEGER NOT NULL, attempt INTEGER NOT NULL,
-     last_status INTEGER, last_error TEXT, created_at INTEGER NOT NULL, finished_at INTEGER) STRICT`,
+     lost INTEGER NOT NULL, last_status INTEGER, last_error TEXT, created_at INTEGER NOT NULL, finished_at INTEGER) STRICT`,
   `CREATE UNIQUE INDEX IF NOT EXISTS _pylon_jobs_id ON _pylon_jobs (id)`,
   `CREATE INDEX IF NOT EXISTS _pylon_jobs_ready ON _pylon_jobs (lane, due_at, seq) WHERE state = 10`,
   `CREATE INDEX IF NOT EXISTS _pylon_jobs_key ON _pylon_jobs (key, seq) WHERE key IS NOT NULL AND state < 20`,

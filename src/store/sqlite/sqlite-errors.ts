@@ -49,5 +49,6 @@ export function toStoreError(error: unknown): unknown {
   const code = resultCode(error);
   if (code === undefined) return error;
   const name = PRIMARY_CODES[code & 0xff] ?? "STORE_FAILED";
-  return storeError(name, { cause: error, ...(name === "STORE_FAILED" ? { message: messageOf(error) } : {}) });
+  // SQLite's own text names tables and columns: it stays in the cause, for the log.
+  return storeError(name, { cause: error });
 }
