@@ -15,14 +15,14 @@ function isJsonArray(items: readonly unknown[], maxDepth: number): boolean {
   return true;
 }
 
-/** Whether `value` survives a JSON round trip unchanged. Refuses NaN, infinities, -0, undefined, functions and depth past `maxDepth`. */
+/** Whether `value` survives a JSON round trip (-0 as 0). Refuses NaN, infinities, undefined, functions and depth past `maxDepth`. */
 export function isJson(value: unknown, maxDepth = 64): value is Json {
   switch (typeof value) {
     case "string":
     case "boolean":
       return true;
     case "number":
-      return Number.isFinite(value) && !Object.is(value, -0);
+      return Number.isFinite(value);
     case "object":
       if (value === null) return true;
       if (maxDepth === 0) return false;
