@@ -36,7 +36,9 @@ export function joinManifests({ manifests, plugins }: AppSource): unknown {
 /** @throws APP_INVALID with everything that is wrong */
 export function assertLoaded({ problems, manifests }: AppSource): void {
   if (problems.length === 0 && manifests.length > 0) return;
-  throw cliError("APP_INVALID", { details: problems.map(toProblem) });
+  // The loader may say the same of one place twice.
+  const details = new Map(problems.map(toProblem).map((problem) => [`${problem.path} ${problem.message}`, problem]));
+  throw cliError("APP_INVALID", { details: [...details.values()] });
 }
 
 export interface AppContext {

@@ -11,6 +11,7 @@ export interface HandlerTable {
   laneLimit(lane: string): number;
 }
 
+const MAX_REMEMBERED_LANES = 10_000;
 /** For a lane whose name tells no kind. */
 const DEFAULT_LANE_LIMIT = 10;
 
@@ -21,7 +22,7 @@ export function createHandlerTable(handlers: readonly JobHandler[]): HandlerTabl
     if (byKind.has(handler.kind)) throw new TypeError(`Cannot handle a kind twice: "${handler.kind}"`);
     byKind.set(handler.kind, handler);
   }
-  const ofLane = (lane: string): JobHandler | undefined => {
+  const findOfLane = (lane: string): JobHandler | undefined => {
     let name = lane;
     for (;;) {
       const handler = byKind.get(name);
@@ -30,6 +31,15 @@ export function createHandlerTable(handlers: readonly JobHandler[]): HandlerTabl
       if (colon < 0) return undefined;
       name = name.slice(0, colon);
     }
+  };
+  /** Asked several times for every job. */
+  const ofLanes = new Map<string, JobHandler | undefined>();
+  const ofLane = (lane: string): JobHandler | undefined => {
+    if (ofLanes.has(lane)) return ofLanes.get(lane);
+    if (ofLanes.size >= MAX_REMEMBERED_LANES) ofLanes.clear();
+    const handler = findOfLane(lane);
+    ofLanes.set(lane, handler);
+    return handler;
   };
   return {
     ofKind: (kind) => byKind.get(kind),

@@ -262,7 +262,9 @@ class Schedule implements LaneSchedule {
   /** Whether a slot is free, or half of what was claimed ahead is used up: claiming one by one would cost a commit each. */
   #isHungry(lane: Lane): boolean {
     const limit = this.#limitOf(lane);
-    return lane.running < limit + Math.floor(this.#aheadOf(limit) / 2);
+    const ahead = this.#aheadOf(limit);
+    // At the half, not below it: half a batch of outcomes is when they are settled, and one commit does for both.
+    return ahead > 0 ? lane.running <= limit + Math.floor(ahead / 2) : lane.running < limit;
   }
 
   /** After the clock was set back: a pause of a moment would have become one of an hour. */

@@ -28,6 +28,19 @@ export function isSendableMethod(method: string): boolean {
   return TOKEN.test(method) && !/^(?:CONNECT|TRACE|TRACK)$/i.test(method);
 }
 
+const MAX_REMEMBERED_NAMES = 1_000;
+const sentNames = new Map<string, string | null | undefined>();
+
+/** How a name is sent: null when it is left out, undefined when it cannot be. The same few names are asked for all the time. */
+function sentName(name: string): string | null | undefined {
+  if (sentNames.has(name)) return sentNames.get(name);
+  if (sentNames.size >= MAX_REMEMBERED_NAMES) sentNames.clear();
+  const lower = name.toLowerCase();
+  const sent = TOKEN.test(name) ? (RESERVED_HEADERS.has(lower) ? null : lower) : undefined;
+  sentNames.set(name, sent);
+  return sent;
+}
+
 /** `headers` over `defaults` without reserved ones, or undefined when a name or value cannot be sent. */
 export function planHeaders(
   headers: Readonly<Record<string, string>>,
@@ -36,9 +49,9 @@ export function planHeaders(
   const planned: Record<string, string> = { ...defaults };
   for (const name of Object.keys(headers)) {
     const value = headers[name] ?? "";
-    if (!TOKEN.test(name) || !VALUE.test(value)) return undefined;
-    const lower = name.toLowerCase();
-    if (!RESERVED_HEADERS.has(lower)) planned[lower] = value;
+    const sent = sentName(name);
+    if (sent === undefined || !VALUE.test(value)) return undefined;
+    if (sent !== null) planned[sent] = value;
   }
   return planned;
 }
