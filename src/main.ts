@@ -1,3 +1,4 @@
+#!/usr/bin/env bun
 // The program: hands the commands what they need of Bun and ends with their exit code. What a command does not use is not
 // loaded.
 

@@ -3,7 +3,7 @@
 
 import type { Memberships } from "../auth/memberships.ts";
 import type { AuthUser, UserDirectory } from "../auth/user-directory.ts";
-import { isPylonError } from "../core/errors.ts";
+import { coreError, isPylonError } from "../core/errors.ts";
 import { SYSTEM } from "../core/identity.ts";
 import type { Data } from "../data/data.ts";
 import type { Model } from "../data/model.ts";
@@ -20,6 +20,15 @@ function hasFields(model: Model, entity: string, fields: readonly string[]): boo
 function toUser(row: Row): AuthUser {
   const roles = Array.isArray(row.roles) ? row.roles.filter((role) => typeof role === "string") : [];
   return { id: row.id, email: typeof row.email === "string" ? row.email : null, roles };
+}
+
+/** The visitor gave all that a sign-up asks for: what is missing is the application's to mend. */
+function needsMoreThanAnEmail(cause: unknown): Error {
+  return coreError("CONFIG_INVALID", {
+    message: "A sign-up has only an email, and the User entity needs more",
+    hint: "Make the other fields of User optional, or create users before they sign in",
+    cause,
+  });
 }
 
 /** A directory over the `User` entity; undefined when the application has none with an `email`. */
@@ -45,6 +54,7 @@ export function appUsers(model: Model, data: () => Data): UserDirectory | undefi
         return await create(email);
       } catch (error) {
         const other = isPylonError(error, "CONFLICT") ? await find(email) : null;
+        if (isPylonError(error, "VALIDATION_FAILED")) throw needsMoreThanAnEmail(error);
         if (other) return other;
         throw error;
       }

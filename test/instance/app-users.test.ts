@@ -90,9 +90,9 @@ describe("appUsers()", () => {
     });
   });
 
-  it("says what keeps a row from being created", () =>
+  it("blames the application, not the visitor, for a User that needs more than an email", () =>
     withUsers(entity("User", { email: field.string(), plan: field.string() }), async ({ users }) => {
-      assert.equal(await codeOf(users.findOrCreate("new@example.com")), "VALIDATION_FAILED");
+      assert.equal(await codeOf(users.findOrCreate("new@example.com")), "CONFIG_INVALID");
     }));
 });
 
