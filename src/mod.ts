@@ -13,7 +13,7 @@ import { createOutbound } from "./instance/outbound.ts";
 import type { Plugin } from "./plugin/plugin.ts";
 import { openEmbeddedPlatform, type EmbeddedPlatform } from "./platform/embedded-platform.ts";
 import { PLUGINS } from "./plugins.ts";
-import { assemblePylon, readBlueprint, type Pylon } from "./pylon.ts";
+import { assemblePylon, type Blueprint, readBlueprint, type Pylon } from "./pylon.ts";
 import { VERSION } from "./version.ts";
 import type { Row, Store } from "./store/store.ts";
 
@@ -85,8 +85,8 @@ async function openStore(store: string | Store, platform: EmbeddedPlatform): Pro
 }
 
 /** A guard that does not guard is worse than none: the embedder's functions call the `fetch` of their own program. */
-function refuseFunctionGuard(manifest: unknown, plugins: readonly Plugin[], env: Env): void {
-  if (!createOutbound(readBlueprint(manifest, plugins, env).chosen, "serve").guardFunctions) return;
+function refuseFunctionGuard({ chosen }: Blueprint): void {
+  if (!createOutbound(chosen, "serve").guardFunctions) return;
   throw coreError("CONFIG_INVALID", {
     message: "net_guard cannot guard the functions of an embedded instance: guard_functions",
     hint: "Leave guard_functions out, and guard the program's own fetch",
@@ -96,16 +96,15 @@ function refuseFunctionGuard(manifest: unknown, plugins: readonly Plugin[], env:
 async function open(options: PylonOptions): Promise<Pylon> {
   const platform = await openEmbeddedPlatform(options.transport);
   const env = options.env ?? platform.env;
-  const plugins = [...PLUGINS, ...(options.plugins ?? [])];
-  refuseFunctionGuard(options.manifest, plugins, env);
+  const blueprint = readBlueprint(options.manifest, [...PLUGINS, ...(options.plugins ?? [])], env);
+  refuseFunctionGuard(blueprint);
   const store = await openStore(options.store, platform);
   try {
     return await assemblePylon({
-      manifest: options.manifest,
+      blueprint,
       functions: new Map(Object.entries(options.functions ?? {})),
       store,
       env,
-      plugins,
       mode: "serve",
       clock: options.clock ?? createSystemClock(),
       log: options.log ?? SILENT_LOG,

@@ -52,13 +52,12 @@ export interface Platform {
 }
 
 export interface AssemblyOptions {
-  /** What `app({...})` returned, or the parsed JSON. */
-  readonly manifest: unknown;
+  /** From {@link readBlueprint}. */
+  readonly blueprint: Blueprint;
   readonly functions: FunctionDefinitions;
   /** Open; the instance closes it. */
   readonly store: Store;
   readonly env: Env;
-  readonly plugins: readonly Plugin[];
   readonly mode: Mode;
   readonly clock: Clock;
   readonly log: Log;
@@ -289,12 +288,12 @@ async function untilAnswered(server: HttpServer, clock: Clock, drainMs: number):
 /**
  * Puts an instance together and brings its database up to date. Nothing runs in the background before `start`.
  *
- * @throws MANIFEST_INVALID, PLUGIN_INVALID, CONFIG_ENV_MISSING, CONFIG_INVALID, MIGRATION_DESTRUCTIVE, MIGRATION_BLOCKED.
+ * @throws CONFIG_INVALID, MIGRATION_DESTRUCTIVE, MIGRATION_BLOCKED.
  */
 export async function assemblePylon(options: AssemblyOptions): Promise<Pylon> {
   const settings = readSettings(options.env, options.mode);
   const configuration = { settings, jwt: parseJwtConfig(options.env) };
-  const blueprint = readBlueprint(options.manifest, options.plugins, options.env);
+  const { blueprint } = options;
   await prepareStore(options.store, blueprint);
   const { core, server, sweep } = await openCore(options, blueprint, configuration);
   const { store, clock, log } = options;

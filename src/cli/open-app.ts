@@ -115,14 +115,12 @@ export async function openApp(options: OpenAppOptions): Promise<OpenApp> {
   const { source } = loaded;
   try {
     assertLoaded(source);
-    const manifest = joinManifests(source);
-    const blueprint = readBlueprint(manifest, PLUGINS, options.env);
+    const blueprint = readBlueprint(joinManifests(source), PLUGINS, options.env);
     const pylon = await assemblePylon({
-      manifest,
+      blueprint,
       functions: source.functions,
       store: options.store,
       env: options.env,
-      plugins: PLUGINS,
       mode: options.mode,
       clock: options.clock,
       log: options.log,

@@ -16,7 +16,7 @@ import type { Dialer } from "../../src/net/dialer.ts";
 import { sqlitePlatform } from "../../src/platform/sqlite-platform.ts";
 import type { Plugin } from "../../src/plugin/plugin.ts";
 import { PLUGINS } from "../../src/plugins.ts";
-import { assemblePylon, type Pylon } from "../../src/pylon.ts";
+import { assemblePylon, readBlueprint, type Pylon } from "../../src/pylon.ts";
 import { openSqliteStore } from "../../src/store/sqlite/open-sqlite-store.ts";
 import type { Store } from "../../src/store/store.ts";
 import { createTempDir } from "../support/temp-dir.ts";
@@ -202,19 +202,20 @@ interface Opening {
 async function open({ path, options, clock, dialer, log }: Opening): Promise<Opened> {
   const store = openSqliteStore({ path, platform: sqlitePlatform });
   try {
+    const manifest = {
+      manifest_version: 1,
+      name: "shop",
+      version: "0.1.0",
+      entities: options.entities ?? [ORDER, CUSTOMER],
+      policies: options.policies ?? [],
+      plugins: options.plugins ?? [],
+    };
+    const env = { PYLON_ADMIN_TOKEN: ADMIN_TOKEN, ...options.env };
     const pylon = await assemblePylon({
-      manifest: {
-        manifest_version: 1,
-        name: "shop",
-        version: "0.1.0",
-        entities: options.entities ?? [ORDER, CUSTOMER],
-        policies: options.policies ?? [],
-        plugins: options.plugins ?? [],
-      },
+      blueprint: readBlueprint(manifest, [...PLUGINS, ...(options.extra ?? [])], env),
       functions: new Map(Object.entries(options.functions ?? {})),
       store,
-      env: { PYLON_ADMIN_TOKEN: ADMIN_TOKEN, ...options.env },
-      plugins: [...PLUGINS, ...(options.extra ?? [])],
+      env,
       mode: options.mode ?? "serve",
       clock,
       log,
