@@ -53,7 +53,10 @@ function configure(connection: SqliteConnection, busyTimeoutMs: number): void {
   connection.exec("PRAGMA wal_autocheckpoint = 4000");
 }
 
+/** The version is written with the tables, so one that is there says that they are; a restart then writes nothing. */
 function createSystemTables(connection: SqliteConnection): void {
+  const { user_version: written } = connection.prepare("PRAGMA user_version").get() as { user_version: number };
+  if (written === SYSTEM_VERSION) return;
   for (const sql of SYSTEM_SQL) connection.exec(sql);
   connection.exec(`PRAGMA user_version = ${SYSTEM_VERSION}`);
 }
