@@ -34,6 +34,17 @@ afterAll(async () => {
   for (const app of apps) await app.remove();
 });
 
+/** Takes requests, says so, and never answers them. */
+function openHangingServer(onRequest: () => void): Bun.Server<undefined> {
+  return Bun.serve({
+    port: 0,
+    fetch() {
+      onRequest();
+      return new Promise<Response>(() => undefined);
+    },
+  });
+}
+
 describe("pylon init", () => {
   test("makes an application that checks, serves and stops", async () => {
     const { dir } = await makeApp();
@@ -292,13 +303,7 @@ describe("pylon serve", () => {
 
   test("does not wait beyond PYLON_DRAIN_SECS", async () => {
     const arrived = Promise.withResolvers<void>();
-    using gate = Bun.serve({
-      port: 0,
-      fetch() {
-        arrived.resolve();
-        return new Promise<Response>(() => undefined);
-      },
-    });
+    using gate = openHangingServer(() => arrived.resolve());
     const { dir } = await makeApp({ ...SHOP, "functions/wait.ts": fn("action", "(ctx) => fetch(ctx.env.GATE)") });
     const env = { ...SERVE_ENV, GATE: gate.url.href, PYLON_DRAIN_SECS: "0.05" };
     const pylon = startPylon(["serve"], { cwd: dir, env });
@@ -310,13 +315,7 @@ describe("pylon serve", () => {
 
   test("ends at once with 1 at a second signal", async () => {
     const arrived = Promise.withResolvers<void>();
-    using gate = Bun.serve({
-      port: 0,
-      fetch() {
-        arrived.resolve();
-        return new Promise<Response>(() => undefined);
-      },
-    });
+    using gate = openHangingServer(() => arrived.resolve());
     const { dir } = await makeApp({ ...SHOP, "functions/wait.ts": fn("action", "(ctx) => fetch(ctx.env.GATE)") });
     const pylon = startPylon(["serve"], {
       cwd: dir,

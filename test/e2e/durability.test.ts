@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { createTempDir } from "../support/temp-dir.ts";
 import { type Arrival, type HookReceiver, openHookReceiver } from "./hook-receiver.ts";
 import { countUnfinished, type RunningPylon, startPylon, until } from "./running-pylon.ts";
+import { createDice } from "../support/dice.ts";
 
 const KILLS = 10;
 const WRITERS = 24;
@@ -18,17 +19,6 @@ const LIFE_MS = { min: 60, max: 500 } as const;
 /** Deliveries that one dead process may have sent without remembering it: those under way and those not settled yet. */
 const MAX_UNREMEMBERED = 512;
 const REFUSED = "refused";
-
-/** Mulberry32: small, seeded, good enough to choose moments. */
-function createDice(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 interface Row {
   readonly id: string;

@@ -10,22 +10,12 @@ import { storeError } from "../../src/store/store-errors.ts";
 import type { Job, Settlement, Store, Tx } from "../../src/store/store.ts";
 import { createMemoryStore } from "../support/memory-store.ts";
 import { createWorld } from "./job-harness.ts";
+import { createDice } from "../support/dice.ts";
 
 const PROCESSES = 3;
 const JOBS = 70;
 const CHAOS_STEPS = 120;
 const MAX_RUN_MS = 90_000;
-
-/** mulberry32: uniform in [0, 1), the same for the same seed. */
-export function createDice(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 interface Lease {
   readonly owner: string;
