@@ -211,7 +211,18 @@ async function openCore(
     return data;
   };
   const { createSigner = createHmacSigner } = platform;
-  const host: PluginHost = { env, clock, ulid, log, store, reader: store.reader, http, createSigner, data: dataOf };
+  const host: PluginHost = {
+    env,
+    clock,
+    ulid,
+    log,
+    store,
+    reader: store.reader,
+    http,
+    createSigner,
+    data: dataOf,
+    currentCall: () => platform.storage.getStore(),
+  };
   const parts = await setUpPlugins(blueprint.chosen, host);
   try {
     const { model } = blueprint;

@@ -29,7 +29,7 @@ export const ROOMS: readonly Room[] = [
   { name: "data", rank: 4, webOnly: true, libraries: INPUT },
   { name: "auth", rank: 4, webOnly: true, libraries: ["zod", "hono"] },
   { name: "functions", rank: 5, webOnly: true, libraries: INPUT },
-  { name: "plugin", rank: 5, webOnly: true, libraries: ROUTES },
+  { name: "plugin", rank: 5.5, webOnly: true, libraries: ROUTES },
   { name: "plugins/*", rank: 6, webOnly: true, libraries: ROUTES },
   { name: "sdk", rank: 6, webOnly: true, libraries: INPUT },
   { name: "http", rank: 7, webOnly: true, libraries: ROUTES },

@@ -9,6 +9,7 @@ import type { Log } from "../core/log.ts";
 import type { HmacSigner } from "../crypto/hmac.ts";
 import type { WriteHooks } from "../data/change.ts";
 import type { Data } from "../data/data.ts";
+import type { CurrentCall } from "../functions/current-call.ts";
 import type { JobHandler } from "../jobs/job-handler.ts";
 import type { EntityDef, Manifest, PolicyDef } from "../manifest/manifest.ts";
 import type { Cidr } from "../net/address.ts";
@@ -30,6 +31,11 @@ export interface PluginHost {
   /** HMAC-SHA256 with a secret. @throws RangeError when it is empty. */
   readonly createSigner: (secret: string) => HmacSigner;
   data(): Data;
+  /**
+   * The function that is calling, when one is: what application code calls without handing on `ctx` joins its transaction
+   * and its identity.
+   */
+  currentCall(): CurrentCall | undefined;
 }
 
 /** Exceptions from the network guard. */
