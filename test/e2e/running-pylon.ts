@@ -6,7 +6,7 @@ import { PYLON_BINARY } from "../support/pylon-binary.ts";
 
 export const ADMIN_TOKEN = "the-admin-token-of-the-tests-0123456789";
 export const WEBHOOK_SECRET = "s3cret-ключ";
-const APP = join(import.meta.dir, "../../fixtures/apps/delivery");
+const APPS = join(import.meta.dir, "../../fixtures/apps");
 const START_MS = 20_000;
 const STOP_MS = 20_000;
 
@@ -25,6 +25,8 @@ export interface RunningPylon {
 export interface StartOptions {
   readonly databasePath: string;
   readonly env: Readonly<Record<string, string>>;
+  /** A folder of fixtures/apps. @default delivery */
+  readonly app?: string;
 }
 
 function urlOf(line: string): string | undefined {
@@ -42,9 +44,10 @@ async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: stri
   }
 }
 
-/** Starts `pylon serve` on the application of fixtures/apps/delivery and waits until it listens. */
-export async function startPylon({ databasePath, env }: StartOptions): Promise<RunningPylon> {
-  const child = Bun.spawn([PYLON_BINARY, "serve", APP, "--port", "0", "--host", "127.0.0.1", "--db", databasePath], {
+/** Starts `pylon serve` on an application of fixtures/apps and waits until it listens. */
+export async function startPylon({ databasePath, env, app = "delivery" }: StartOptions): Promise<RunningPylon> {
+  const dir = join(APPS, app);
+  const child = Bun.spawn([PYLON_BINARY, "serve", dir, "--port", "0", "--host", "127.0.0.1", "--db", databasePath], {
     env: {
       PATH: process.env["PATH"],
       HOME: join(databasePath, ".."),

@@ -5,7 +5,7 @@ import { createPrefixHash, type PrefixHash } from "../../crypto/murmur3.ts";
 import { OPERATORS, type PatternEngine, type Test } from "./condition-operators.ts";
 import type { Evaluation, FlagContext, FlagReason } from "./evaluation.ts";
 import type { FlagDefinition } from "./flag-definition.ts";
-import { parseMoment, rolloutAt, type Schedule } from "./schedule.ts";
+import { parseSchedule, rolloutAt } from "./schedule.ts";
 
 /** As many values as a hash has. */
 const HASHES = 2 ** 32;
@@ -107,12 +107,6 @@ function compileRules(rules: NonNullable<FlagDefinition["rules"]>, outcomes: Out
   });
 }
 
-function compileSchedule(given: FlagDefinition["schedule"]): Schedule | null {
-  if (!given) return null;
-  const { from, to, fromRollout, toRollout } = given;
-  return { fromMs: parseMoment(from) ?? 0, toMs: parseMoment(to) ?? 0, fromRollout, toRollout };
-}
-
 function holds(rule: Rule, context: FlagContext): boolean {
   for (const { read, test } of rule.conditions) if (!test(read(context))) return false;
   return true;
@@ -161,7 +155,7 @@ export function compileFlag(name: string, definition: FlagDefinition, engine: Pa
 
   const users = setOf(definition.users);
   const tenants = setOf(definition.tenants);
-  const schedule = compileSchedule(definition.schedule);
+  const schedule = parseSchedule(definition.schedule);
   const threshold = thresholdOf(rollout ?? 0);
   const isSplit = schedule !== null || rollout !== undefined;
   /** An empty list is a list: it names nobody. */

@@ -31,3 +31,13 @@ export interface Evaluation {
   /** Its place among the flag's possible answers. */
   readonly index: number;
 }
+
+/**
+ * Whether a flag is on, as application code asks. Without `auth` it is for whoever calls the function that runs; null is an
+ * anonymous caller. A flag that does not exist is off.
+ */
+export type IsFeatureEnabled = (
+  name: string,
+  auth?: FlagSubject | null,
+  attributes?: Readonly<Record<string, unknown>>,
+) => boolean;
