@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { BINARY } from "./bench-app.ts";
 import { drainBench } from "./drain.bench.ts";
 import { renderFigure, type Figure } from "./figure.ts";
+import { flagsBench } from "./flags.bench.ts";
 import { insertBench } from "./insert.bench.ts";
 import { latencyBench } from "./latency.bench.ts";
 import { sleepingBench } from "./sleeping.bench.ts";
@@ -17,6 +18,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   latency: latencyBench,
   sleeping: sleepingBench,
   start: startBench,
+  flags: flagsBench,
 };
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));

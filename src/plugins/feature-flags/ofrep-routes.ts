@@ -38,7 +38,7 @@ function contextFor(identity: Identity, { context }: Read, clock: Clock): FlagCo
 function singleRoute({ live, clock }: OfrepRoutesOptions): Route {
   return defineRoute({
     method: "POST",
-    path: "/ofrep/v1/evaluate/flags/:key",
+    path: "/ofrep/v1/evaluate/flags/:key{.+}",
     access: "anyone",
     tag: TAG,
     summary: "Evaluate one flag for a context (OFREP)",

@@ -1,7 +1,6 @@
 // The flags that a process answers from: one immutable set at a time, so that a change is a single assignment and no
 // request sees half of it. What goes over the wire is made beforehand, for every answer that a flag can give.
 
-import { murmur3 } from "../../crypto/murmur3.ts";
 import { compileFlag, type CompiledFlag } from "./compile-flag.ts";
 import type { PatternEngine } from "./condition-operators.ts";
 import type { Evaluation, FlagContext, FlagReason } from "./evaluation.ts";
@@ -101,16 +100,15 @@ export interface Bulk {
   readonly tag: string;
 }
 
-/** Two hashes, so that two sets of answers share a tag once in 2^64. */
-const SEEDS = [0, 0x9747b28c] as const;
-
+/** Two lanes of 32 bits over the places of the answers, so that two sets of answers share a tag once in 2^64. */
 export function answerAll(set: FlagSet, form: "plain" | "remote", context: FlagContext): Bulk {
   const parts: string[] = [];
-  let outcomes = "";
+  let [left, right] = [0, 1];
   for (const served of set.flags) {
     const { index } = answerFlag(served, context);
     parts.push(served[form][index] as string);
-    outcomes += `${index},`;
+    left = Math.imul(left ^ index ^ (left >>> 15), 0x85ebca6b) + 1;
+    right = Math.imul(right ^ index ^ (right >>> 13), 0xc2b2ae35) + 1;
   }
-  return { parts, tag: `${set.version}-${SEEDS.map((seed) => murmur3(outcomes, seed).toString(36)).join("-")}` };
+  return { parts, tag: `${set.version}-${(left >>> 0).toString(36)}-${(right >>> 0).toString(36)}` };
 }
