@@ -1,0 +1,103 @@
+// The tests' own Postgres: databases that do not see each other, commits that survive a crash of the server, and nothing
+// left on the machine whichever way the process that started it ends.
+
+import { afterAll, describe, expect, test } from "bun:test";
+import { existsSync, readdirSync } from "node:fs";
+import { chmod } from "node:fs/promises";
+import { join } from "node:path";
+
+import postgres from "postgres";
+
+import { startScript } from "./child.ts";
+import { startPostgres } from "./postgres-server.ts";
+import { openTestDatabase } from "./postgres.ts";
+import { createTempDir } from "./temp-dir.ts";
+
+const scratch = await createTempDir();
+afterAll(() => scratch.remove());
+
+/** Runs `use` with one connection. */
+async function connected<T>(url: string, use: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+  const sql = postgres(url, { max: 1, onnotice: () => undefined });
+  try {
+    return await use(sql);
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
+
+async function waitFor(holds: () => boolean): Promise<void> {
+  while (!holds()) await Bun.sleep(10);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+describe("openTestDatabase", () => {
+  test("gives each caller an empty database of its own, in UTF-8", async () => {
+    const [a, b] = await Promise.all([openTestDatabase(), openTestDatabase()]);
+    try {
+      await connected(a.url, (sql) => sql`create table taken (id int)`);
+      await connected(b.url, (sql) => sql`create table taken (id int)`);
+      const [row] = await connected(b.url, (sql) => sql`show server_encoding`);
+      expect(row).toEqual({ server_encoding: "UTF8" });
+    } finally {
+      await Promise.all([a.drop(), b.drop()]);
+    }
+  });
+
+  test("removes it although somebody is connected, and again does nothing", async () => {
+    const database = await openTestDatabase();
+    const sql = postgres(database.url, { max: 1, onnotice: () => undefined });
+    await sql`select 1`;
+    await database.drop();
+    await database.drop();
+    // The driver may have noticed the end of its connection, and then asks for a new one.
+    expect(await sql`select 1`.then(String, (error: postgres.PostgresError) => error.code)).toMatch(/^(57P01|3D000)$/);
+    await sql.end({ timeout: 1 });
+  });
+});
+
+describe("startPostgres", () => {
+  test("keeps what was committed through a crash and a restart, on the same port, and is gone after stop", async () => {
+    const server = await startPostgres({ settings: { max_connections: "7" } });
+    const count = (): Promise<number> => connected(server.url, async (sql) => (await sql`select id from kept`).length);
+    const [shown] = await connected(server.url, (sql) => sql`show max_connections`);
+    expect(shown).toEqual({ max_connections: "7" });
+    await connected(server.url, (sql) => sql`create table kept (id int)`);
+    await connected(server.url, (sql) => sql`insert into kept values (1), (2)`);
+    await server.kill();
+    expect(await count().then(String, (error) => error.code)).toBe("ECONNREFUSED");
+    await server.restart();
+    expect(await count()).toBe(2);
+    await server.restart();
+    expect(await count()).toBe(2);
+    await server.stop();
+    await server.stop();
+    expect(await count().then(String, (error) => error.code)).toBe("ECONNREFUSED");
+  });
+
+  test("ends and leaves no folder when the process that started it is killed", async () => {
+    // The server may run as another user, who has to come in.
+    await chmod(scratch.path, 0o755);
+    const script = join(scratch.path, "owner.ts");
+    const module = join(import.meta.dir, "postgres-server.ts");
+    await Bun.write(
+      script,
+      `import { startPostgres } from ${JSON.stringify(module)}; await startPostgres(); console.log("ready");`,
+    );
+    const owner = startScript(script, [], { env: { TMPDIR: scratch.path } });
+    await owner.line("ready");
+    const [folder] = readdirSync(scratch.path).filter((name) => name.startsWith("pylon-postgres-"));
+    const path = join(scratch.path, folder ?? "missing");
+    const pid = Number.parseInt(await Bun.file(join(path, "data/postmaster.pid")).text(), 10);
+    expect(isRunning(pid)).toBe(true);
+    await owner.stop("SIGKILL");
+    await waitFor(() => !existsSync(path) && !isRunning(pid));
+  });
+});
