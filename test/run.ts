@@ -3,7 +3,7 @@
 // a skipped test under CI, where everything that tests need has to be there.
 
 import { existsSync, readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -115,7 +115,13 @@ async function runBun({ name, files, mode }: BunRun, flags: readonly string[], s
       ...flags,
       ...files.map((file) => `./${file}`),
     ],
-    { cwd: ROOT, stdin: "ignore", stdout: "inherit", stderr: "pipe", env: { ...process.env, NO_COLOR: "1" } },
+    {
+      cwd: ROOT,
+      stdin: "ignore",
+      stdout: "inherit",
+      stderr: "pipe",
+      env: { ...process.env, NO_COLOR: "1", TMPDIR: scratch },
+    },
   );
   await readLines(
     run.stderr,
@@ -149,7 +155,7 @@ async function runDeno(files: readonly string[], scratch: string): Promise<Outco
     stdin: "ignore",
     stdout: "pipe",
     stderr: "inherit",
-    env: { ...process.env, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+    env: { ...process.env, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", TMPDIR: scratch },
   });
   await readLines(
     run.stdout,
@@ -201,7 +207,9 @@ async function providePostgres(files: readonly string[]): Promise<PostgresServer
 }
 
 async function runSelected(files: readonly string[], flags: readonly string[], deno: boolean): Promise<Outcome[]> {
+  // What tests put into the folder for temporary files goes with it, also that of a test that was killed.
   const scratch = await mkdtemp(join(tmpdir(), "pylon-test-"));
+  await chmod(scratch, 0o755);
   const server = await providePostgres(files);
   try {
     const outcomes: Outcome[] = [];

@@ -31,11 +31,15 @@ function signal(pid: number, name: NodeJS.Signals | 0): boolean {
 async function endServer(): Promise<void> {
   const pid = readServerPid();
   if (pid === undefined) return;
-  const deadlineMs = performance.now() + END_TIMEOUT_MS;
   // An immediate shutdown: nobody will look at the data again.
   signal(pid, "SIGQUIT");
-  while (signal(pid, 0)) {
-    if (performance.now() > deadlineMs) signal(pid, "SIGKILL");
+  const deadlineMs = performance.now() + END_TIMEOUT_MS;
+  // A process that nobody waits for is still there for `kill`, but it has removed its lock file.
+  while (signal(pid, 0) && readServerPid() === pid) {
+    if (performance.now() > deadlineMs) {
+      signal(pid, "SIGKILL");
+      return;
+    }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

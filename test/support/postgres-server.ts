@@ -183,7 +183,10 @@ async function launch(place: Installation, args: readonly string[]): Promise<Chi
 
 /** Starts what ends the server and removes its folder once this process is gone, or closes its input. */
 function startGuard(folder: string): ChildProcess {
+  // With the flag of `bun test --no-orphans` it would end with its parent, before its work begins.
+  const { BUN_FEATURE_FLAG_NO_ORPHANS: _ends, ...env } = process.env;
   return spawn(process.execPath, [join(import.meta.dirname, "postgres-guard.ts"), folder], {
+    env,
     stdio: ["pipe", "ignore", "inherit"],
   });
 }
