@@ -19,6 +19,11 @@ const platform: CliPlatform = {
     const { openSqliteStore } = await import("./store/sqlite/open-sqlite-store.ts");
     return openSqliteStore({ path, platform: sqlitePlatform });
   },
+  async copyDatabase(from, to) {
+    const { sqlitePlatform } = await import("./platform/sqlite-platform.ts");
+    const { copyDatabase } = await import("./store/sqlite/copy-database.ts");
+    copyDatabase({ platform: sqlitePlatform, from, to });
+  },
   loadApp: async (options) => (await import("./platform/load-app-bun.ts")).loadApp(options),
   watchApp: async (options) => (await import("./platform/watch.ts")).watchApp(options),
   listen: async (options) => (await import("./platform/listen-bun.ts")).listenOnBun(options),

@@ -11,6 +11,7 @@ export const cliError: ErrorFactory<
   | "PORT_BUSY"
   | "LISTEN_FAILED"
   | "STORE_UNSUPPORTED"
+  | "DATABASE_NOT_FOUND"
   | "FILES_EXIST"
   | "FILES_UNWRITABLE"
   | "SDK_UNAVAILABLE"
@@ -34,6 +35,11 @@ export const cliError: ErrorFactory<
     status: 500,
     message: "This build of Pylon stores in SQLite only",
     hint: "Unset DATABASE_URL; PYLON_DB_PATH or --db says where the SQLite file is",
+  },
+  DATABASE_NOT_FOUND: {
+    status: 500,
+    message: "There is no database",
+    hint: "Name the application's folder, or the file with --db or PYLON_DB_PATH",
   },
   FILES_EXIST: { status: 500, message: "Cannot write over files that exist", hint: "Choose another folder" },
   FILES_UNWRITABLE: { status: 500, message: "Cannot write the files" },

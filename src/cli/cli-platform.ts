@@ -80,6 +80,8 @@ export interface CliPlatform {
   openRuntime(): Promise<Platform>;
   /** Opens a SQLite file. */
   openStore(path: string): Promise<Store>;
+  /** Copies a SQLite database, which others may be writing, into an empty file. @throws as `copyDatabase` does */
+  copyDatabase(from: string, to: string): Promise<void>;
   loadApp(options: AppSourceOptions): Promise<AppSource>;
   watchApp(options: WatchAppOptions): Promise<{ close(): void }>;
   /** @throws an error whose `code` is EADDRINUSE, EADDRNOTAVAIL or EACCES */
