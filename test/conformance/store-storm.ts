@@ -4,12 +4,23 @@
 import assert from "node:assert/strict";
 
 import type { Job, Store } from "../../src/store/store.ts";
-import { createDice, type Dice } from "../support/dice.ts";
+import { createDice } from "../support/dice.ts";
 import { newJob, settleIn, T0, type OpenedStore, type StoreTest } from "./store-fixture.ts";
 
 const KEYS = ["a", "b", "c", "d", "e"] as const;
 const JOBS_PER_KEY = 24;
 const CLAIMANTS = 4;
+
+interface Dice {
+  chance(probability: number): boolean;
+  /** A whole number from 0, below `bound`. */
+  below(bound: number): number;
+}
+
+function rollDice(seed: number): Dice {
+  const roll = createDice(seed);
+  return { chance: (probability) => roll() < probability, below: (bound) => Math.floor(roll() * bound) };
+}
 
 /** What has been seen so far. */
 interface Storm {
@@ -89,11 +100,11 @@ async function rage(opened: OpenedStore, seed: number): Promise<void> {
   };
   const storeAt = (place: number): Store => stores[place % stores.length] as Store;
   await Promise.all([
-    ...KEYS.map((key, place) => enqueueKey(storeAt(place), key, createDice(seed + place))),
+    ...KEYS.map((key, place) => enqueueKey(storeAt(place), key, rollDice(seed + place))),
     ...Array.from({ length: CLAIMANTS }, (_, place) =>
-      claimUntilDone(storeAt(place), storm, `owner ${place}`, createDice(seed + 100 + place)),
+      claimUntilDone(storeAt(place), storm, `owner ${place}`, rollDice(seed + 100 + place)),
     ),
-    meddle(storeAt(1), storm, createDice(seed + 200)),
+    meddle(storeAt(1), storm, rollDice(seed + 200)),
   ]);
   for (const [key, ended] of storm.ended) {
     assert.equal(new Set(ended).size, JOBS_PER_KEY, `key ${key} ended ${ended.length} times`);

@@ -14,6 +14,10 @@ import { encodeArray, encodeIntegers } from "./table-codec.ts";
 /** Remembers which lanes got ready work in a transaction, for the listeners after its commit. */
 export type NoteDue = (lane: string, dueAt: number) => void;
 
+function noteRows(rows: readonly SqlRow[], noteDue: NoteDue): void {
+  for (const row of rows) noteDue(row.lane as string, row.due_at as number);
+}
+
 export async function enqueueJob(run: RunSql, job: NewJob, noteDue: NoteDue): Promise<boolean> {
   const { count } = await run(
     `INSERT INTO _pylon_jobs (id, kind, lane, key, payload, state, due_at, created_at)
@@ -101,27 +105,38 @@ UPDATE _pylon_jobs AS job SET state = held.state, attempt = held.attempt, last_s
   due_at = coalesce(held.due_at, job.due_at), finished_at = held.finished_at
 FROM held WHERE job.seq = held.seq RETURNING job.seq, job.waiters`;
 
-/** Lets the next of marked keys go, and says when the first of every key is due now that the one before it has ended. */
-const PASS_TURNS = `WITH promoted AS (
-  UPDATE _pylon_jobs AS job SET state = 10, waiters = true
-  WHERE job.seq IN (SELECT min(seq) FROM _pylon_jobs WHERE state = 11 AND key = ANY ($2::text[]) GROUP BY key)
-  RETURNING job.key, job.seq, job.lane, job.due_at),
-live AS (
-  SELECT key, seq, lane, due_at FROM _pylon_jobs WHERE key = ANY ($1::text[]) AND state = 10
-  UNION ALL SELECT key, seq, lane, due_at FROM promoted)
-SELECT DISTINCT ON (key) lane, due_at FROM live ORDER BY key, seq`;
+/** Lets the first that is blocked of each key go. One that was canceled just now is not made ready by this. */
+const PROMOTE = `UPDATE _pylon_jobs AS job SET state = 10, waiters = true
+  WHERE job.state = 11 AND job.seq IN (
+    SELECT min(seq) FROM _pylon_jobs WHERE state = 11 AND key = ANY ($1::text[]) GROUP BY key) RETURNING job.key`;
+const BLOCKED_KEYS = `SELECT DISTINCT key FROM _pylon_jobs WHERE state = 11 AND key = ANY ($1::text[])`;
+/** When the first of each key is due now that the one before it has ended. */
+const NEXT_OF_KEYS = `SELECT DISTINCT ON (key) lane, due_at FROM _pylon_jobs
+  WHERE key = ANY ($1::text[]) AND state = 10 ORDER BY key, seq`;
 
 interface Turn {
   readonly key: string;
   readonly isMarked: boolean;
 }
 
+async function promote(run: RunSql, keys: readonly string[]): Promise<void> {
+  for (let left = keys; left.length > 0;) {
+    const promoted = new Set((await run(PROMOTE, [encodeArray(left)])).rows.map(({ key }) => key));
+    const missed = left.filter((key) => !promoted.has(key));
+    if (missed.length === 0) return;
+    // Nobody was blocked, or the one whose turn it was has been canceled between the look and the change.
+    left = (await run(BLOCKED_KEYS, [encodeArray(missed)])).rows.map(({ key }) => String(key));
+  }
+}
+
 async function passTurns(run: RunSql, turns: readonly Turn[], noteDue: NoteDue): Promise<void> {
   if (turns.length === 0) return;
-  const keys = turns.map(({ key }) => key);
-  const marked = turns.flatMap(({ key, isMarked }) => (isMarked ? [key] : []));
-  const { rows } = await run(PASS_TURNS, [encodeArray(keys), encodeArray(marked)]);
-  for (const row of rows) noteDue(row.lane as string, row.due_at as number);
+  await promote(
+    run,
+    turns.flatMap(({ key, isMarked }) => (isMarked ? [key] : [])),
+  );
+  const { rows } = await run(NEXT_OF_KEYS, [encodeArray(turns.map(({ key }) => key))]);
+  noteRows(rows, noteDue);
 }
 
 function settleColumns(settlements: readonly Settlement[]): string[] {
@@ -172,10 +187,6 @@ export async function extendLeases(
   const sql = `UPDATE _pylon_leases SET lease_until = $1 WHERE owner = $2 AND seq = ANY ($3::bigint[]) RETURNING seq`;
   const { rows } = await run(sql, [String(leaseUntil), owner, encodeIntegers(seqs)]);
   return rows.map(({ seq }) => seq as number);
-}
-
-function noteRows(rows: readonly SqlRow[], noteDue: NoteDue): void {
-  for (const row of rows) noteDue(row.lane as string, row.due_at as number);
 }
 
 export async function releaseJobs(
