@@ -6,8 +6,9 @@ import { resolve } from "node:path";
 import { cliError } from "./cli-errors.ts";
 import type { CliPlatform } from "./cli-platform.ts";
 import type { ParsedArguments, RunCommand } from "./command.ts";
+import { readDatabase } from "./database.ts";
 import { makeNewFile } from "./new-file.ts";
-import { readAppDir, readDatabasePath } from "./read-options.ts";
+import { readAppDir } from "./read-options.ts";
 
 const UNITS = ["bytes", "kB", "MB", "GB", "TB"] as const;
 
@@ -25,25 +26,25 @@ function readTarget({ values }: ParsedArguments, { cwd }: Pick<CliPlatform, "cwd
   throw cliError("USAGE", { message: "`pylon backup` needs --to FILE: the file to make" });
 }
 
-/** The address is not shown: it may hold a password. @throws USAGE */
-function assertSqlite({ values }: ParsedArguments, { env }: Pick<CliPlatform, "env">): void {
-  if (!env["DATABASE_URL"] || values.has("db")) return;
+/** @throws USAGE for a server: what it stores is that server's to copy. */
+function readFile(args: ParsedArguments, { env, cwd }: CliPlatform): string {
+  const database = readDatabase(args, env, { dir: readAppDir(args, { cwd }), cwd });
+  if (database.kind === "sqlite") return database.path;
   throw cliError("USAGE", {
-    message: "DATABASE_URL is set, and `pylon backup` copies SQLite files only",
+    message: `\`pylon backup\` copies SQLite files only: ${database.name} is a Postgres database`,
     hint: 'Postgres has its own: pg_dump --format=custom --file=FILE "$DATABASE_URL"',
   });
 }
 
 /** @throws DATABASE_NOT_FOUND */
-function findDatabase(args: ParsedArguments, { env, cwd }: CliPlatform): string {
-  const database = readDatabasePath(args, env, { dir: readAppDir(args, { cwd }), cwd });
+function findDatabase(args: ParsedArguments, platform: CliPlatform): string {
+  const database = readFile(args, platform);
   if (existsSync(database)) return database;
   throw cliError("DATABASE_NOT_FOUND", { message: `There is no database at "${database}"` });
 }
 
 export const backup: RunCommand = async (args, platform) => {
   const file = readTarget(args, platform);
-  assertSqlite(args, platform);
   const database = findDatabase(args, platform);
   const startedMs = performance.now();
   const bytes = await makeNewFile(file, (partial) => platform.copyDatabase(database, partial));

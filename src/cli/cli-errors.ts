@@ -33,8 +33,8 @@ export const cliError: ErrorFactory<
   LISTEN_FAILED: { status: 500, message: "Cannot listen" },
   STORE_UNSUPPORTED: {
     status: 500,
-    message: "This build of Pylon stores in SQLite only",
-    hint: "Unset DATABASE_URL; PYLON_DB_PATH or --db says where the SQLite file is",
+    message: "This is not a database that Pylon can use",
+    hint: "DATABASE_URL=postgres://user:password@host:5432/name for Postgres; PYLON_DB_PATH or --db for a SQLite file",
   },
   DATABASE_NOT_FOUND: {
     status: 500,

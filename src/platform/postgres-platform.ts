@@ -2,6 +2,8 @@
 // gone is known as gone. Left to itself the driver would open another one and send the rest of a transaction there.
 
 import postgres from "postgres";
+import { createSystemClock } from "../core/clock.ts";
+import { openPostgresStore, type PostgresStoreOptions } from "../store/postgres/open-postgres-store.ts";
 import type {
   ConnectOptions,
   PostgresConnection,
@@ -10,6 +12,7 @@ import type {
   SqlRow,
   SqlValue,
 } from "../store/postgres/postgres-client.ts";
+import type { Store } from "../store/store.ts";
 import { storeError } from "../store/store-errors.ts";
 
 const CONNECT_SECS = 5;
@@ -97,3 +100,8 @@ async function connect(url: string, { settings, onNotify, onClosed }: ConnectOpt
 }
 
 export const postgresPlatform: PostgresPlatform = { connect };
+
+/** Opens a Postgres database as a store, with this driver and the system's time. */
+export function openDatabaseServer(options: Omit<PostgresStoreOptions, "platform" | "clock">): Promise<Store> {
+  return openPostgresStore({ ...options, platform: postgresPlatform, clock: createSystemClock() });
+}

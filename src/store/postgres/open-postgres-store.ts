@@ -11,6 +11,7 @@ import type { ConnectOptions, PostgresConnection, PostgresPlatform } from "./pos
 import { endsConnection, sqlState, toStoreError } from "./postgres-errors.ts";
 import { createReader, PostgresTx } from "./postgres-tx.ts";
 import { openReplicaChannel, type ReplicaChannel } from "./replica-channel.ts";
+import { nameOf } from "./postgres-url.ts";
 import { stepSql, SYSTEM_SQL, SYSTEM_VERSION } from "./schema-sql.ts";
 import { createTableCodec, type TableCodec } from "./table-codec.ts";
 import { type Committed, runTransaction, type TransactionsOptions } from "./transactions.ts";
@@ -24,6 +25,11 @@ export interface PostgresStoreOptions {
   readonly connections?: number;
   /** The longest that a write or a read waits for a connection. @default 5000 */
   readonly connectionWaitMs?: number;
+  /**
+   * A transaction that stands still for longer is ended by the server, so that a process which does not run any more holds
+   * no rows. @default 60000
+   */
+  readonly idleTransactionMs?: number;
   /** How long a server that is away at the start is waited for. @default 0 */
   readonly startWaitMs?: number;
   /** Told before each new try of the start. */
@@ -39,8 +45,7 @@ const STATEMENT_MS = 30_000;
 const LOCK_MS = 10_000;
 /** Beyond the server's own bound on a statement the connection is dead. */
 const SILENCE_MS = STATEMENT_MS + 10_000;
-/** A transaction whose process stands still must not hold its rows for ever. Longer than a function may take. */
-const IDLE_TRANSACTION_MS = 120_000;
+const DEFAULT_IDLE_MS = 60_000;
 const OLDEST_VERSION = 130_000;
 const FIRST_START_PAUSE_MS = 250;
 const MAX_START_PAUSE_MS = 5_000;
@@ -54,7 +59,6 @@ const SESSION = {
   application_name: "pylon",
   statement_timeout: STATEMENT_MS,
   lock_timeout: LOCK_MS,
-  idle_in_transaction_session_timeout: IDLE_TRANSACTION_MS,
   // Tables here are read through their indexes. A plan made while a table was small would read all of it ever after, and
   // under SERIALIZABLE a scan of a whole table conflicts with every writer of it.
   enable_seqscan: "off",
@@ -63,16 +67,6 @@ const SESSION = {
 } as const;
 /** Schema changes may wait for others' locks and rewrite large tables. */
 const SCHEMA_SESSION = { ...SESSION, statement_timeout: 0, lock_timeout: 60_000 } as const;
-
-/** For logs: no user, no password, no parameters. */
-export function nameOf(url: string): string {
-  try {
-    const { host, pathname } = new URL(url);
-    return `postgres://${host}${pathname}`;
-  } catch {
-    return "postgres";
-  }
-}
 
 async function checkServer(connection: PostgresConnection): Promise<void> {
   const { rows } = await connection.query(
@@ -234,7 +228,9 @@ class PostgresStore implements Store {
     settings: ConnectOptions["settings"],
     events: Pick<ConnectOptions, "onClosed" | "onNotify">,
   ): Promise<PostgresConnection> {
-    return this.#options.platform.connect(this.#options.url, { settings, ...events });
+    const { url, platform, idleTransactionMs = DEFAULT_IDLE_MS } = this.#options;
+    const session = { ...settings, idle_in_transaction_session_timeout: idleTransactionMs };
+    return platform.connect(url, { settings: session, ...events });
   }
 
   #createPool(name: string, size: number, settings: ConnectOptions["settings"]): ConnectionPool {
