@@ -2,7 +2,8 @@
 
 import { isPylonError, messageOf } from "../../core/errors.ts";
 import { storeError } from "../store-errors.ts";
-import type { LaneDue, SchemaStep, Store, TableSpec, Tx } from "../store.ts";
+import { createDueListeners } from "../lane-due.ts";
+import type { SchemaStep, Store, TableSpec, Tx } from "../store.ts";
 import { createGroupCommit } from "./group-commit.ts";
 import { readPresentSchema, stepSql, SYSTEM_SQL, SYSTEM_VERSION } from "./schema-sql.ts";
 import type { SqliteConnection, SqlitePlatform } from "./sqlite-client.ts";
@@ -134,7 +135,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     () => closed,
   );
   const codecs = new Map<string, TableCodec>();
-  const listeners = new Set<(due: readonly LaneDue[]) => void>();
+  const listeners = createDueListeners();
   const codecOf = (table: string): TableCodec => {
     const codec = codecs.get(table);
     if (!codec) throw storeError("STORE_FAILED", { message: `There is no table "${table}"` });
@@ -145,15 +146,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     openTx: () => openTx(cache, codecOf, () => writer.isTransaction),
     defer: (task) => options.platform.defer(task),
     monotonicMs: () => performance.now(),
-    onDue(due) {
-      for (const listener of listeners) {
-        try {
-          listener(due);
-        } catch {
-          // The commit stands, and the writer goes on: who misses a hint finds the jobs when it looks next.
-        }
-      }
-    },
+    onDue: (due) => listeners.tell(due),
   });
   const present = readPresentSchema(writer);
   let closing: Promise<void> | undefined;
@@ -181,10 +174,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
         },
         { exclusive: true },
       ),
-    onDue(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onDue: (listener) => listeners.add(listener),
     ping: async () => {
       await reader.readMeta("ping");
     },
