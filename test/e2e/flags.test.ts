@@ -11,16 +11,20 @@ import { OpenFeature as ServerApi } from "@openfeature/server-sdk";
 import { OpenFeature as WebApi, type Provider, ProviderEvents } from "@openfeature/web-sdk";
 
 import { FetchEventSource } from "../support/event-source.ts";
+import { openTestDatabase } from "../support/postgres.ts";
 import { type RunningPylon, startPylon, until } from "./running-pylon.ts";
 
 const LIVE_MS = 1_000;
 const ORIGIN = "https://app.example.com";
 
 let folder = "";
+/** What `--db` says; a file of the folder unless a test has another. */
+let database = "";
 const running: RunningPylon[] = [];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "pylon-flags-"));
+  database = join(folder, "pylon.db");
 });
 
 afterEach(async () => {
@@ -31,7 +35,7 @@ afterEach(async () => {
 });
 
 async function start(env: Readonly<Record<string, string>> = {}): Promise<RunningPylon> {
-  const pylon = await startPylon({ app: "flags", databasePath: join(folder, "pylon.db"), env });
+  const pylon = await startPylon({ app: "flags", databasePath: database, env });
   running.push(pylon);
   return pylon;
 }
@@ -85,7 +89,22 @@ test("the documentation's configuration and code work as they stand", async () =
   expect(await welcome()).toBe("old");
 });
 
-test("a change on one process is live on another within a second, and outlives a kill of both", async () => {
+/** The same on both stores. */
+const REPLICAS: Readonly<Record<string, (run: () => Promise<void>) => Promise<void>>> = {
+  SQLite: (run) => run(),
+  async Postgres(run) {
+    const { url, drop } = await openTestDatabase();
+    database = url;
+    try {
+      await run();
+    } finally {
+      await Promise.all(running.splice(0).map((pylon) => pylon.kill()));
+      await drop();
+    }
+  },
+};
+
+async function sharedChanges(): Promise<void> {
   const [first, second] = [await start(), await start()];
   const token = await session(first, { user_id: "u_123" });
   const people = await Promise.all(Array.from({ length: 40 }, (_, id) => session(first, { user_id: `u_${id}` })));
@@ -102,7 +121,34 @@ test("a change on one process is live on another within a second, and outlives a
   expect(await everybody(third)).toEqual(expected);
   await change(third, "experimental-graph", { enabled: false });
   expect((await flagsOf(third, token))["experimental-graph"]).toBe(false);
-}, 60_000);
+}
+
+/** Administrators who change a flag at the same time, for the first time. */
+async function racingChanges(): Promise<void> {
+  const replicas = [await start(), await start()] as const;
+  const lists = { users: ["u_1"], tenants: ["t_1"], salt: "s", description: "d", rollout: 10 };
+  const racing = Object.entries(lists).map(async ([key, value], index) =>
+    (replicas[index % 2] as RunningPylon).ask("PATCH /api/admin/flags/new-onboarding", { [key]: value }),
+  );
+  expect((await Promise.all(racing)).map(({ status }) => status)).toEqual(racing.map(() => 200));
+  for (const replica of replicas) {
+    await until(async () => {
+      const { flags } = await json(await replica.ask("GET /api/admin/flags"));
+      const flag = (flags as Record<string, unknown>[]).find(({ name }) => name === "new-onboarding") ?? {};
+      return Object.entries(lists).every(([key, value]) => Bun.deepEquals(flag[key], value));
+    }, "all changes on both processes");
+  }
+}
+
+for (const [store, withStore] of Object.entries(REPLICAS)) {
+  test(
+    `a change on one process is live on another within a second, and outlives a kill of both, on ${store}`,
+    () => withStore(sharedChanges),
+    60_000,
+  );
+
+  test(`changes at the same moment are all kept, on ${store}`, () => withStore(racingChanges), 60_000);
+}
 
 test("@openfeature/ofrep-provider evaluates for whoever its context names", async () => {
   const pylon = await start();
