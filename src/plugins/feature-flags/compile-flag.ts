@@ -5,7 +5,7 @@ import { createPrefixHash, type PrefixHash } from "../../crypto/murmur3.ts";
 import { OPERATORS, type PatternEngine, type Test } from "./condition-operators.ts";
 import type { Evaluation, FlagContext, FlagReason } from "./evaluation.ts";
 import type { FlagDefinition } from "./flag-definition.ts";
-import { parseSchedule, rolloutAt } from "./schedule.ts";
+import { parseSchedule, rolloutAt, type Schedule } from "./schedule.ts";
 
 /** As many values as a hash has. */
 const HASHES = 2 ** 32;
@@ -22,12 +22,17 @@ interface Condition {
   readonly test: Test;
 }
 
-interface Rule {
-  readonly conditions: readonly Condition[];
-  /** 0 for nobody, 2^32 for everybody who matches. */
+/** A part of the users. */
+interface Share {
+  /** Those whose hash is below it: 0 for nobody, 2^32 for everybody. */
   readonly threshold: number;
-  /** What those get who are inside of the threshold. */
+  /** What they get. */
   readonly on: Family;
+}
+
+/** Turns a part of those on who match. */
+interface Rule extends Share {
+  readonly conditions: readonly Condition[];
 }
 
 export interface CompiledFlag {
@@ -80,10 +85,10 @@ function readerOf(attribute: string): (context: FlagContext) => unknown {
   return ({ attributes }) => ownValue(attributes, attribute) ?? path.reduce<unknown>(ownValue, attributes);
 }
 
-function compileCondition(
-  given: NonNullable<FlagDefinition["rules"]>[number]["if"][number],
-  engine: PatternEngine,
-): Condition {
+type RuleText = NonNullable<FlagDefinition["rules"]>[number];
+type ConditionText = RuleText["if"][number];
+
+function compileCondition(given: ConditionText, engine: PatternEngine): Condition {
   const test = OPERATORS[given.op].compile(given, engine);
   return { read: readerOf(given.attribute), test: given.not ? (attribute) => !test(attribute) : test };
 }
@@ -92,7 +97,7 @@ function thresholdOf(percentage: number): number {
   return (percentage / 100) * HASHES;
 }
 
-function compileRules(rules: NonNullable<FlagDefinition["rules"]>, outcomes: Outcomes, engine: PatternEngine): Rule[] {
+function compileRules(rules: readonly RuleText[], outcomes: Outcomes, engine: PatternEngine): Rule[] {
   return rules.map((rule) => {
     const reason = rule.rollout === undefined ? "TARGETING_MATCH" : "SPLIT";
     const fixed = rule.variant;
@@ -121,11 +126,10 @@ function setOf(ids: readonly string[] | undefined): ReadonlySet<string> | null {
   return ids && ids.length > 0 ? new Set(ids) : null;
 }
 
+type Chooser = (family: Family, userId: string) => Evaluation;
+
 /** Chooses among weights by a hash of its own, so that raising a rollout moves nobody to another variant. */
-function createChooser(
-  variants: Readonly<Record<string, number>>,
-  hash: PrefixHash,
-): (family: Family, userId: string) => Evaluation {
+function createChooser(variants: Readonly<Record<string, number>>, hash: PrefixHash): Chooser {
   let total = 0;
   const ends = Object.values(variants).map((weight) => (total += weight));
   return ({ plain, byVariant }, userId) => {
@@ -137,57 +141,97 @@ function createChooser(
   };
 }
 
+/** The answers that do not depend on the rules. Made in a fixed order, so that an `index` means the same in each process. */
+function createAnswers(outcomes: Outcomes) {
+  return {
+    disabled: outcomes.add({ value: false, reason: "DISABLED" }),
+    unmatched: outcomes.add({ value: false, reason: "DEFAULT" }),
+    outside: outcomes.add({ value: false, reason: "SPLIT" }),
+    ruledOut: outcomes.add({ value: false, reason: "TARGETING_MATCH" }),
+    keyless: outcomes.add({ value: false, reason: "DEFAULT", targetingKeyMissing: true }),
+    everybody: outcomes.family("STATIC"),
+    listed: outcomes.family("TARGETING_MATCH"),
+    inside: outcomes.family("SPLIT"),
+  } as const;
+}
+
+/** A definition in the form in which it is decided. */
+interface Plan {
+  readonly enabled: boolean;
+  readonly users: ReadonlySet<string> | null;
+  readonly tenants: ReadonlySet<string> | null;
+  readonly rules: readonly Rule[];
+  readonly schedule: Schedule | null;
+  /** Null without a rollout. */
+  readonly rollout: Share | null;
+  /** Whether somebody is named. An empty list is a list: it names nobody. */
+  readonly isTargeted: boolean;
+  readonly bucket: PrefixHash;
+  readonly choose: Chooser;
+  readonly answers: ReturnType<typeof createAnswers>;
+}
+
+function planFlag(
+  { name, definition }: Pick<CompiledFlag, "name" | "definition">,
+  outcomes: Outcomes,
+  engine: PatternEngine,
+): Plan {
+  const { salt = name, variants = {}, rules = [], users, tenants, rollout } = definition;
+  const answers = createAnswers(outcomes);
+  return {
+    enabled: definition.enabled,
+    users: setOf(users),
+    tenants: setOf(tenants),
+    rules: compileRules(rules, outcomes, engine),
+    schedule: parseSchedule(definition.schedule),
+    rollout: rollout === undefined ? null : { threshold: thresholdOf(rollout), on: answers.inside },
+    isTargeted: users !== undefined || tenants !== undefined || rules.length > 0,
+    bucket: createPrefixHash(`${salt}:`),
+    choose: createChooser(variants, createPrefixHash(`${salt}:variant:`)),
+    answers,
+  };
+}
+
+type UserId = FlagContext["userId"];
+
+function pick({ choose }: Plan, family: Family, userId: UserId): Evaluation {
+  return isKnown(userId) ? choose(family, userId) : family.plain;
+}
+
+function split(plan: Plan, { threshold, on }: Share, userId: UserId): Evaluation {
+  if (threshold >= HASHES) return pick(plan, on, userId);
+  if (!isKnown(userId)) return threshold > 0 ? plan.answers.keyless : plan.answers.outside;
+  return plan.bucket.hash(userId) < threshold ? plan.choose(on, userId) : plan.answers.outside;
+}
+
+function isListed({ users, tenants }: Plan, { userId, tenantId }: FlagContext): boolean {
+  if (users !== null && isKnown(userId) && users.has(userId)) return true;
+  return tenants !== null && isKnown(tenantId) && tenants.has(tenantId);
+}
+
+/** What the rollout is at a moment; null without one. A schedule stands before a fixed one. */
+function shareAt({ schedule, rollout, answers }: Plan, nowMs: number): Share | null {
+  return schedule === null ? rollout : { threshold: thresholdOf(rolloutAt(schedule, nowMs)), on: answers.inside };
+}
+
+/** The kill switch, the lists, the rules, the rollout: the first that says something decides. */
+function decide(plan: Plan, context: FlagContext): Evaluation {
+  const { answers, rules } = plan;
+  const { userId } = context;
+  if (!plan.enabled) return answers.disabled;
+  if (isListed(plan, context)) return pick(plan, answers.listed, userId);
+  for (let index = 0; index < rules.length; index++) {
+    const rule = rules[index] as Rule;
+    if (holds(rule, context)) return rule.threshold === 0 ? answers.ruledOut : split(plan, rule, userId);
+  }
+  const share = shareAt(plan, context.nowMs);
+  if (share !== null) return split(plan, share, userId);
+  return plan.isTargeted ? answers.unmatched : pick(plan, answers.everybody, userId);
+}
+
 /** Compiles a definition that fits its schema. @throws what the engine throws for a pattern that it does not take */
 export function compileFlag(name: string, definition: FlagDefinition, engine: PatternEngine): CompiledFlag {
-  const { salt = name, variants = {}, rules = [], rollout } = definition;
-  const outcomes = createOutcomes(Object.keys(variants));
-  const disabled = outcomes.add({ value: false, reason: "DISABLED" });
-  const unmatched = outcomes.add({ value: false, reason: "DEFAULT" });
-  const outside = outcomes.add({ value: false, reason: "SPLIT" });
-  const ruledOut = outcomes.add({ value: false, reason: "TARGETING_MATCH" });
-  const keyless = outcomes.add({ value: false, reason: "DEFAULT", targetingKeyMissing: true });
-  const [everybody, listed, inside] = [
-    outcomes.family("STATIC"),
-    outcomes.family("TARGETING_MATCH"),
-    outcomes.family("SPLIT"),
-  ];
-  const compiledRules = compileRules(rules, outcomes, engine);
-
-  const users = setOf(definition.users);
-  const tenants = setOf(definition.tenants);
-  const schedule = parseSchedule(definition.schedule);
-  const threshold = thresholdOf(rollout ?? 0);
-  const isSplit = schedule !== null || rollout !== undefined;
-  /** An empty list is a list: it names nobody. */
-  const isTargeted = definition.users !== undefined || definition.tenants !== undefined || rules.length > 0;
-  const bucket = createPrefixHash(`${salt}:`);
-  const choose = createChooser(variants, createPrefixHash(`${salt}:variant:`));
-
-  const pick = (family: Family, userId: string | null | undefined): Evaluation =>
-    isKnown(userId) ? choose(family, userId) : family.plain;
-  const split = (limit: number, family: Family, userId: string | null | undefined): Evaluation => {
-    if (limit >= HASHES) return pick(family, userId);
-    if (!isKnown(userId)) return limit > 0 ? keyless : outside;
-    return bucket.hash(userId) < limit ? choose(family, userId) : outside;
-  };
-  const applyRule = (rule: Rule, userId: string | null | undefined): Evaluation =>
-    rule.threshold === 0 ? ruledOut : split(rule.threshold, rule.on, userId);
-
-  return {
-    name,
-    definition,
-    outcomes: outcomes.all,
-    evaluate(context) {
-      if (!definition.enabled) return disabled;
-      const { userId, tenantId } = context;
-      if (users !== null && isKnown(userId) && users.has(userId)) return pick(listed, userId);
-      if (tenants !== null && isKnown(tenantId) && tenants.has(tenantId)) return pick(listed, userId);
-      for (let index = 0; index < compiledRules.length; index++) {
-        const rule = compiledRules[index] as Rule;
-        if (holds(rule, context)) return applyRule(rule, userId);
-      }
-      if (!isSplit) return isTargeted ? unmatched : pick(everybody, userId);
-      return split(schedule === null ? threshold : thresholdOf(rolloutAt(schedule, context.nowMs)), inside, userId);
-    },
-  };
+  const outcomes = createOutcomes(Object.keys(definition.variants ?? {}));
+  const plan = planFlag({ name, definition }, outcomes, engine);
+  return { name, definition, outcomes: outcomes.all, evaluate: (context) => decide(plan, context) };
 }

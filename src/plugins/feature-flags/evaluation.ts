@@ -41,3 +41,6 @@ export type IsFeatureEnabled = (
   auth?: FlagSubject | null,
   attributes?: Readonly<Record<string, unknown>>,
 ) => boolean;
+
+/** The name of the variant that a caller gets; null while the flag is off, without variants, or unknown. */
+export type FeatureVariant = (...asked: Parameters<IsFeatureEnabled>) => string | null;

@@ -7,7 +7,7 @@ import type { Change } from "../../data/change.ts";
 import { definePluginType, type Plugin, type PluginHost } from "../../plugin/plugin.ts";
 import type { Store, Tx } from "../../store/store.ts";
 import { createChangeStreams, createStreamTokens } from "./change-streams.ts";
-import type { FlagSubject, IsFeatureEnabled } from "./evaluation.ts";
+import type { Evaluation, FeatureVariant, FlagSubject, IsFeatureEnabled } from "./evaluation.ts";
 import { FLAG_ENTITY, flagEntity } from "./flag-changes.ts";
 import { featureFlagsConfig } from "./flag-definition.ts";
 import { flagRoutes } from "./flag-routes.ts";
@@ -32,8 +32,10 @@ async function readSecret(store: Store): Promise<string> {
   });
 }
 
-/** `isFeatureEnabled` of the SDK. A plain boolean: whoever forgets `await` does not turn every flag on. */
-function createIsFeatureEnabled(live: LiveFlags, host: PluginHost): IsFeatureEnabled {
+type Ask = (...asked: Parameters<IsFeatureEnabled>) => Evaluation | null;
+
+/** Answers application code: null for a flag that does not exist, which is logged once. */
+function createAsk(live: LiveFlags, host: PluginHost): Ask {
   const { clock, log } = host;
   const unknown = new Set<string>();
   const reportUnknown = (name: string): void => {
@@ -46,11 +48,22 @@ function createIsFeatureEnabled(live: LiveFlags, host: PluginHost): IsFeatureEna
     const served = live.current.byName.get(name);
     if (!served) {
       reportUnknown(name);
-      return false;
+      return null;
     }
     const caller: FlagSubject | Identity | null | undefined = auth === undefined ? host.currentCall()?.actor : auth;
     const { userId, tenantId, email, roles, isAdmin } = caller ?? {};
-    return answerFlag(served, { userId, tenantId, email, roles, isAdmin, attributes, nowMs: clock.now() }).value;
+    return answerFlag(served, { userId, tenantId, email, roles, isAdmin, attributes, nowMs: clock.now() });
+  };
+}
+
+/** Plain values: whoever forgets `await` does not turn every flag on. */
+function sdkExports(ask: Ask): {
+  readonly isFeatureEnabled: IsFeatureEnabled;
+  readonly featureVariant: FeatureVariant;
+} {
+  return {
+    isFeatureEnabled: (...asked) => ask(...asked)?.value ?? false,
+    featureVariant: (...asked) => ask(...asked)?.variant ?? null,
   };
 }
 
@@ -84,7 +97,7 @@ export const featureFlagsPlugin: Plugin = definePluginType({
           basePath: basePathOf(host.env["PYLON_PUBLIC_URL"]),
         }),
       ],
-      sdk: { isFeatureEnabled: createIsFeatureEnabled(live, host) },
+      sdk: sdkExports(createAsk(live, host)),
       start: () => live.start(),
       drain: () => streams.close(),
       close() {

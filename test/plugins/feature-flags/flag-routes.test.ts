@@ -119,6 +119,25 @@ describe("isFeatureEnabled", () => {
   });
 });
 
+describe("featureVariant", () => {
+  it("is the caller's variant, and null where there is none", async () => {
+    const flags = { button: { enabled: true, users: ["u_1"], variants: { blue: 1 } }, plain: { enabled: true } };
+    await withFlags(flags, async (app) => {
+      const ask = async (flag: string, token: string): Promise<string> =>
+        (await app.ask("POST /api/fn/variant", { token, json: { flag } })).text;
+      const [one, two] = [await signIn(app, "u_1"), await signIn(app, "u_2")];
+      assert.equal(await ask("button", one), '"blue"');
+      for (const [flag, token] of [
+        ["button", two],
+        ["plain", one],
+        ["nope", one],
+      ] as const) {
+        assert.equal(await ask(flag, token), "null");
+      }
+    });
+  });
+});
+
 describe("GET /api/admin/flags", () => {
   it("shows everything about a flag, and how often it was evaluated", async () => {
     await withFlags(SEED_FLAGS, async (app) => {

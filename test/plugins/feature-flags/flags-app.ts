@@ -20,8 +20,11 @@ export type Flags = Readonly<Record<string, unknown>>;
 
 /** Answers what `isFeatureEnabled` says, with and without the caller handed on. */
 export function appOptions(flags: Flags, app: () => TestApp): AppOptions {
-  const isFeatureEnabled = (...args: readonly unknown[]): unknown =>
-    (app().pylon.sdk["isFeatureEnabled"] as (...all: readonly unknown[]) => unknown)(...args);
+  const sdk =
+    (name: string) =>
+    (...args: readonly unknown[]): unknown =>
+      (app().pylon.sdk[name] as (...all: readonly unknown[]) => unknown)(...args);
+  const [isFeatureEnabled, featureVariant] = [sdk("isFeatureEnabled"), sdk("featureVariant")];
   return {
     plugins: [{ name: "feature_flags", config: { flags } }],
     functions: {
@@ -34,6 +37,7 @@ export function appOptions(flags: Flags, app: () => TestApp): AppOptions {
           nobody: isFeatureEnabled(flag, null),
         }),
       }),
+      variant: query({ args: { flag: v.string() }, handler: (ctx, { flag }) => featureVariant(flag, ctx.auth) }),
     },
   };
 }
