@@ -94,7 +94,7 @@ async function unleash(kinds: readonly Kind[]): Promise<Unleash> {
     disableMetrics: true,
     skipInstanceCountWarning: true,
     storageProvider: new InMemStorageProvider(),
-    bootstrap: { data: data as never },
+    bootstrap: { data },
   });
   client.on("error", () => undefined);
   client.on("warn", () => undefined);
@@ -151,7 +151,7 @@ async function singleFlag(): Promise<Figure[]> {
         return served !== undefined && answerFlag(served, subjects[user] as (typeof subjects)[number]).value;
       }),
     growthbook: () => count((user) => gb.isOn(name, gbUsers[user] as (typeof gbUsers)[number])),
-    unleash: () => count((user) => un.isEnabled(name, unUsers[user] as (typeof unUsers)[number])),
+    unleash: () => count((user) => un.isEnabled(name, unUsers[user])),
   };
   for (const [engine, turn] of Object.entries(engines)) {
     if (Math.abs(turn() / USERS - 0.25) > 0.02) throw new Error(`${engine} does not roll out to a quarter`);

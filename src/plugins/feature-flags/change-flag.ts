@@ -19,6 +19,7 @@ import {
   type StoredChanges,
 } from "./flag-changes.ts";
 import { type FlagChanges, type FlagDefinition, flagDefinition } from "./flag-definition.ts";
+import type { FlagUse } from "./flag-use.ts";
 import { flagError } from "./flag-errors.ts";
 import { loadEngine, type LiveFlags } from "./live-flags.ts";
 
@@ -26,6 +27,8 @@ export interface ChangeFlagOptions {
   readonly live: LiveFlags;
   readonly configured: ReadonlyMap<string, FlagDefinition>;
   readonly data: () => Data;
+  /** How often flags were evaluated. */
+  readonly readUses: () => Promise<(name: string) => FlagUse>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -106,18 +109,18 @@ export async function changeFlag(
   const { identity, requestId, params, body, receipt } = request;
   const name = params.name ?? "";
   const configured = options.configured.get(name);
-  const served = options.live.current.byName.get(name);
-  if (!configured || !served) throw flagError("FLAG_NOT_FOUND");
+  if (!configured) throw flagError("FLAG_NOT_FOUND");
   const changes = completeChanges(body);
   // A pattern's engine is loaded ahead of the transaction, which must wait for nothing.
   await checkChange(configured, changes, name).catch(() => undefined);
+  const use = (await options.readUses())(name);
   const nowMs = options.clock.now();
   const answer = await options.data().write(
     scopeOf(request),
     async (writer) => {
       const at = new Date(nowMs).toISOString();
       const { stored, definition } = await saveChange(writer, configured, { name, changes, actor: identity, at });
-      const json = describeFlag({ name, definition, stored, use: served.use }, nowMs);
+      const json = describeFlag({ name, definition, stored, use }, nowMs);
       await receipt?.commit(writer.tx, { status: 200, json });
       return { status: 200, json };
     },

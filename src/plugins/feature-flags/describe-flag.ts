@@ -2,8 +2,8 @@
 
 import type { StoredChanges } from "./flag-changes.ts";
 import type { FlagDefinition } from "./flag-definition.ts";
+import type { FlagUse } from "./flag-use.ts";
 import { rolloutNow } from "./schedule.ts";
-import type { FlagUse } from "./served-flags.ts";
 
 export interface DescribedFlag {
   readonly name: string;

@@ -12,7 +12,7 @@ const TAG = "flags";
 /** A shared cache must not hand one caller's flags to another. */
 const PRIVATE: Readonly<Record<string, string>> = { "cache-control": "private, no-cache", vary: "Authorization" };
 
-function listRoute({ live, clock }: ChangeFlagOptions): Route {
+function listRoute({ live, clock, readUses }: ChangeFlagOptions): Route {
   return defineRoute({
     method: "GET",
     path: "/api/admin/flags",
@@ -22,8 +22,9 @@ function listRoute({ live, clock }: ChangeFlagOptions): Route {
     answers: { 200: { description: "All flags, in the order of the configuration" } },
     async handle() {
       await live.fresh();
-      const flags = live.current.flags.map(({ flag, stored, use }) =>
-        describeFlag({ name: flag.name, definition: flag.definition, stored, use }, clock.now()),
+      const useOf = await readUses();
+      const flags = live.current.flags.map(({ flag: { name, definition }, stored }) =>
+        describeFlag({ name, definition, stored, use: useOf(name) }, clock.now()),
       );
       return { status: 200, json: { flags } };
     },

@@ -10,7 +10,8 @@ import type { Reader } from "../../store/store.ts";
 import type { PatternEngine } from "./condition-operators.ts";
 import { applyChanges, readChanges, type StoredChanges } from "./flag-changes.ts";
 import type { FlagDefinition } from "./flag-definition.ts";
-import { createFlagSet, type FlagSet, type FlagSource, type FlagUse } from "./served-flags.ts";
+import type { FlagUse } from "./flag-use.ts";
+import { createFlagSet, type FlagSet, type FlagSource } from "./served-flags.ts";
 
 /** In the store's meta: changes with every change of a flag, in the same transaction. */
 export const REVISION_KEY = "feature_flags.revision";
@@ -27,6 +28,8 @@ export interface LiveFlagsOptions {
   readonly log: Log;
   /** Makes versions that say nothing about the definitions, and are the same on every replica. */
   readonly signer: HmacSigner;
+  /** The counters of a flag. */
+  readonly useOf: (name: string) => FlagUse;
   /** Hears of a new set. */
   readonly onChange: (set: FlagSet) => void;
 }
@@ -63,15 +66,6 @@ interface Loaded {
   readonly set: FlagSet;
 }
 
-function createUses(): (name: string) => FlagUse {
-  const uses = new Map<string, FlagUse>();
-  return (name) => {
-    const use = uses.get(name) ?? { evaluations: 0, lastMs: null };
-    uses.set(name, use);
-    return use;
-  };
-}
-
 function toSources(
   { configured, log }: LiveFlagsOptions,
   changes: ReadonlyMap<string, StoredChanges>,
@@ -87,8 +81,7 @@ function toSources(
 
 /** @throws what the store throws, or the engine for a pattern of the configuration */
 export async function openLiveFlags(options: LiveFlagsOptions): Promise<LiveFlags> {
-  const { reader, clock, log, signer } = options;
-  const useOf = createUses();
+  const { reader, clock, log, signer, useOf } = options;
   let checkedMs = clock.monotonic();
 
   const load = async (revision: string | undefined): Promise<Loaded> => {

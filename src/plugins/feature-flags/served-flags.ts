@@ -6,13 +6,7 @@ import type { PatternEngine } from "./condition-operators.ts";
 import type { Evaluation, FlagContext, FlagReason } from "./evaluation.ts";
 import type { StoredChanges } from "./flag-changes.ts";
 import type { FlagDefinition } from "./flag-definition.ts";
-
-/** What a process has answered since it started. */
-export interface FlagUse {
-  evaluations: number;
-  /** Epoch milliseconds; null before the first. */
-  lastMs: number | null;
-}
+import type { FlagUse } from "./flag-use.ts";
 
 export interface ServedFlag {
   readonly flag: CompiledFlag;

@@ -10,8 +10,9 @@ import { createHmacSigner } from "../../../src/crypto/hmac.ts";
 import { app, createPylon, type EmbeddedPylon } from "../../../src/mod.ts";
 import { openLiveFlags, REVISION_KEY } from "../../../src/plugins/feature-flags/live-flags.ts";
 import { flagDefinition } from "../../../src/plugins/feature-flags/flag-definition.ts";
+import { createFlagUses } from "../../../src/plugins/feature-flags/flag-use.ts";
 import type { FlagSet } from "../../../src/plugins/feature-flags/served-flags.ts";
-import type { Reader } from "../../../src/store/store.ts";
+import type { Reader, Store } from "../../../src/store/store.ts";
 import { createTempDir } from "../../support/temp-dir.ts";
 
 const ADMIN_TOKEN = "the-admin-token-of-the-tests-0123456789";
@@ -107,6 +108,7 @@ function createReader(state: { revision: string; rows: readonly object[]; isAway
 describe("stored changes", () => {
   const configured = new Map([["dark", flagDefinition.parse({ enabled: true, users: ["u_1"] })]]);
   const signer = createHmacSigner("a-secret");
+  const useOf = createFlagUses().of;
   const rowOf = (changes: object): object => ({ id: "1", name: "dark", changes, updatedBy: null, updatedAt: "" });
 
   it("keep the flags that were known last while the store is away, and say so once", async () => {
@@ -117,7 +119,7 @@ describe("stored changes", () => {
     const log = { info: note, warn: note, error: note };
     const announced: FlagSet[] = [];
     const onChange = (set: FlagSet): void => void announced.push(set);
-    const live = await openLiveFlags({ configured, reader: createReader(state), clock, log, signer, onChange });
+    const live = await openLiveFlags({ configured, reader: createReader(state), clock, log, signer, useOf, onChange });
     live.start();
     state.isAway = true;
     state.revision = "2";
@@ -148,10 +150,55 @@ describe("stored changes", () => {
       clock: createVirtualClock(),
       log,
       signer,
+      useOf,
       onChange: () => undefined,
     });
     const { definition } = live.current.flags[0]?.flag ?? {};
     assert.deepEqual(definition, { enabled: false, users: ["u_1"] });
     assert.deepEqual(logged, [{ flag: "dark", keys: ["rollout", "later"] }]);
+  });
+});
+
+describe("the counters of evaluations", () => {
+  it("are of both replicas, and outlive them", async () => {
+    await withReplicas(async (first, second, clock) => {
+      await Promise.all([first.start(), second.start()]);
+      const countOf = async (replica: EmbeddedPylon): Promise<unknown> => {
+        const { flags } = await ask(replica, "GET /api/admin/flags");
+        return (flags as Record<string, unknown>[])[0]?.["evaluations"];
+      };
+      for (let turn = 0; turn < 3; turn++) await ask(second, "GET /api/flags");
+      const own = await countOf(first);
+      await clock.advance(10_000);
+      assert.equal(await countOf(first), Number(own) + 3);
+      await ask(first, "GET /api/flags");
+      assert.equal(await countOf(first), Number(own) + 4);
+      const closing = first.close();
+      await clock.advance(1_000);
+      await closing;
+      assert.equal(await countOf(second), Number(own) + 4);
+    });
+  });
+
+  it("lose nothing when the store refuses, nor what is counted while it writes", async () => {
+    const uses = createFlagUses();
+    uses.of("dark").evaluations = 5;
+    const refusing = { write: () => Promise.reject(new Error("full")) } as unknown as Store;
+    await assert.rejects(uses.flush(refusing));
+    assert.equal(uses.of("dark").evaluations, 5);
+    let written: unknown;
+    const tx = {
+      get: () => Promise.resolve(undefined),
+      insert: (_table: string, row: unknown) => Promise.resolve((written = row)),
+    };
+    const slow = {
+      async write(run: (given: unknown) => Promise<void>) {
+        await run(tx);
+        uses.of("dark").evaluations += 2;
+        await run(tx);
+      },
+    } as unknown as Store;
+    await Promise.all([uses.flush(slow), uses.flush({ write: () => Promise.resolve() } as unknown as Store)]);
+    assert.deepEqual([written, uses.of("dark").evaluations], [{ id: "dark", evaluations: 5, lastMs: null }, 0]);
   });
 });
