@@ -5,7 +5,7 @@ import type { Clock } from "../../core/clock.ts";
 import { isPylonError, messageOf } from "../../core/errors.ts";
 import { createDueListeners, earliestPerLane } from "../lane-due.ts";
 import { storeError } from "../store-errors.ts";
-import type { SchemaStep, Store, TableSpec, Tx, WriteOptions } from "../store.ts";
+import type { SchemaSteps, Store, TableSpec, Tx, WriteOptions } from "../store.ts";
 import { createConnectionPool, type ConnectionPool } from "./connection-pool.ts";
 import type { ConnectOptions, PostgresConnection, PostgresPlatform } from "./postgres-client.ts";
 import { endsConnection, sqlState, toStoreError } from "./postgres-errors.ts";
@@ -119,7 +119,7 @@ async function createSystemTables(connection: PostgresConnection): Promise<void>
   }
 }
 
-class PostgresStore implements Store {
+class PostgresStore {
   readonly name: string;
   readonly reader: Store["reader"];
   readonly #options: PostgresStoreOptions;
@@ -153,6 +153,21 @@ class PostgresStore implements Store {
     return this.#channel?.openedAlone === true;
   }
 
+  /** What others see of it. */
+  contract(): Store {
+    return {
+      name: this.name,
+      openedAlone: this.openedAlone,
+      reader: this.reader,
+      describe: (tables) => this.describe(tables),
+      write: (run, options) => this.write(run, options),
+      changeSchema: (steps, run) => this.changeSchema(steps, run),
+      onDue: (listener) => this.#listeners.add(listener),
+      ping: () => this.ping(),
+      close: () => this.close(),
+    };
+  }
+
   /** Connects, checks the server and makes what is missing. */
   async open(): Promise<void> {
     const connection = await this.#connect(SCHEMA_SESSION, { onClosed: () => undefined });
@@ -183,18 +198,14 @@ class PostgresStore implements Store {
     );
   }
 
-  async changeSchema<T>(steps: readonly SchemaStep[], run: (tx: Tx) => Promise<T>): Promise<T> {
-    const statements = steps.flatMap(stepSql).join(";\n");
+  async changeSchema<T>(steps: SchemaSteps, run: (tx: Tx) => Promise<T>): Promise<T> {
     const transactions = this.#transactions(this.#schema, `BEGIN; ${SCHEMA_LOCK}`);
     const change = async (tx: PostgresTx): Promise<T> => {
-      if (statements !== "") await tx.script(statements);
+      const decided = typeof steps === "function" ? await steps(tx) : steps;
+      if (decided.length > 0) await tx.script(decided.flatMap(stepSql).join(";\n"));
       return run(tx);
     };
     return this.#finish(await runTransaction(transactions, change, {}));
-  }
-
-  onDue(listener: Parameters<Store["onDue"]>[0]): () => void {
-    return this.#listeners.add(listener);
   }
 
   async ping(): Promise<void> {
@@ -295,7 +306,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     const store = new PostgresStore(options);
     try {
       await store.open();
-      return store;
+      return store.contract();
     } catch (error) {
       await store.close();
       const coded = toStoreError(error);
