@@ -224,6 +224,9 @@ export type SchemaStep =
   | { readonly kind: "create-index"; readonly table: string; readonly index: IndexSpec }
   | { readonly kind: "drop-index"; readonly table: string; readonly index: string };
 
+/** The steps, or how to find them under the lock. */
+export type SchemaSteps = readonly SchemaStep[] | ((reader: Reader) => Promise<readonly SchemaStep[]>);
+
 export interface Store {
   /** For logs and `/readyz`: never holds a password. */
   readonly name: string;
@@ -243,8 +246,11 @@ export interface Store {
    * STORE_UNCERTAIN when the connection was lost during the commit and nobody can be asked what became of it.
    */
   write<T>(run: (tx: Tx) => Promise<T>, options?: WriteOptions): Promise<T>;
-  /** Changes the schema and whatever `run` writes in one transaction. Idempotent per step. */
-  changeSchema<T>(steps: readonly SchemaStep[], run: (tx: Tx) => Promise<T>): Promise<T>;
+  /**
+   * Changes the schema and whatever `run` writes in one transaction. Idempotent per step. One at a time, however many
+   * processes ask: a function decides on the steps when its turn has come, from what it reads then.
+   */
+  changeSchema<T>(steps: SchemaSteps, run: (tx: Tx) => Promise<T>): Promise<T>;
   /** Called after a commit that made jobs ready, with the earliest due time per lane. Answers the unsubscriber. */
   onDue(listener: (due: readonly LaneDue[]) => void): () => void;
   /** @throws when the database cannot answer. */

@@ -9,6 +9,7 @@ import { renderFigure, type Figure } from "./figure.ts";
 import { flagsBench } from "./flags.bench.ts";
 import { insertBench } from "./insert.bench.ts";
 import { latencyBench } from "./latency.bench.ts";
+import { postgresBench } from "./postgres.bench.ts";
 import { sleepingBench } from "./sleeping.bench.ts";
 import { startBench } from "./start.bench.ts";
 
@@ -17,6 +18,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   drain: drainBench,
   latency: latencyBench,
   sleeping: sleepingBench,
+  postgres: postgresBench,
   start: startBench,
   flags: flagsBench,
 };

@@ -14,6 +14,8 @@ afterAll(() => scratch.remove());
 
 const makeFolder = (): Promise<string> => mkdtemp(join(scratch.path, "new-"));
 
+const codeOf = (made: Promise<number>): Promise<unknown> => made.catch((error: { code: string }) => error.code);
+
 describe("makeNewFile", () => {
   test("answers the size, and nothing else is left", async () => {
     const folder = await makeFolder();
@@ -29,7 +31,7 @@ describe("makeNewFile", () => {
       writeFileSync(partial, "half");
       throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
     });
-    await expect(failing).rejects.toMatchObject({ code: "FILES_UNWRITABLE" });
+    expect(await codeOf(failing)).toBe("FILES_UNWRITABLE");
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -40,7 +42,7 @@ describe("makeNewFile", () => {
       writeFileSync(partial, "ours");
       writeFileSync(file, "theirs");
     });
-    await expect(late).rejects.toMatchObject({ code: "FILES_EXIST" });
+    expect(await codeOf(late)).toBe("FILES_EXIST");
     expect(readdirSync(folder)).toEqual(["a"]);
     expect(readFileSync(file, "utf8")).toBe("theirs");
   });

@@ -18,7 +18,7 @@ const LIVE_MS = 1_000;
 const ORIGIN = "https://app.example.com";
 
 let folder = "";
-/** What `--db` says; a file of the folder unless a test has another. */
+/** A file of the folder unless a test has another. */
 let database = "";
 const running: RunningPylon[] = [];
 
@@ -35,7 +35,7 @@ afterEach(async () => {
 });
 
 async function start(env: Readonly<Record<string, string>> = {}): Promise<RunningPylon> {
-  const pylon = await startPylon({ app: "flags", databasePath: database, env });
+  const pylon = await startPylon({ app: "flags", database, env });
   running.push(pylon);
   return pylon;
 }

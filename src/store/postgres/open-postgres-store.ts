@@ -5,7 +5,7 @@ import type { Clock } from "../../core/clock.ts";
 import { isPylonError, messageOf } from "../../core/errors.ts";
 import { createDueListeners, earliestPerLane } from "../lane-due.ts";
 import { storeError } from "../store-errors.ts";
-import type { SchemaStep, Store, TableSpec, Tx, WriteOptions } from "../store.ts";
+import type { SchemaSteps, Store, TableSpec, Tx, WriteOptions } from "../store.ts";
 import { createConnectionPool, type ConnectionPool } from "./connection-pool.ts";
 import type { ConnectOptions, PostgresConnection, PostgresPlatform } from "./postgres-client.ts";
 import { endsConnection, sqlState, toStoreError } from "./postgres-errors.ts";
@@ -25,6 +25,8 @@ export interface PostgresStoreOptions {
   readonly connections?: number;
   /** The longest that a write or a read waits for a connection. @default 5000 */
   readonly connectionWaitMs?: number;
+  /** The longest that a statement waits for a row that another transaction holds. @default 10000 */
+  readonly lockTimeoutMs?: number;
   /**
    * A transaction that stands still for longer is ended by the server, so that a process which does not run any more holds
    * no rows. @default 60000
@@ -42,7 +44,7 @@ const DEFAULT_CONNECTIONS = 10;
 const JOB_CONNECTIONS = 2;
 const DEFAULT_WAIT_MS = 5_000;
 const STATEMENT_MS = 30_000;
-const LOCK_MS = 10_000;
+const DEFAULT_LOCK_MS = 10_000;
 /** Beyond the server's own bound on a statement the connection is dead. */
 const SILENCE_MS = STATEMENT_MS + 10_000;
 const DEFAULT_IDLE_MS = 60_000;
@@ -58,7 +60,7 @@ const GAP_LANES = 1_000;
 const SESSION = {
   application_name: "pylon",
   statement_timeout: STATEMENT_MS,
-  lock_timeout: LOCK_MS,
+  lock_timeout: DEFAULT_LOCK_MS,
   // Tables here are read through their indexes. A plan made while a table was small would read all of it ever after, and
   // under SERIALIZABLE a scan of a whole table conflicts with every writer of it.
   enable_seqscan: "off",
@@ -119,7 +121,7 @@ async function createSystemTables(connection: PostgresConnection): Promise<void>
   }
 }
 
-class PostgresStore implements Store {
+class PostgresStore {
   readonly name: string;
   readonly reader: Store["reader"];
   readonly #options: PostgresStoreOptions;
@@ -153,6 +155,21 @@ class PostgresStore implements Store {
     return this.#channel?.openedAlone === true;
   }
 
+  /** What others see of it. */
+  contract(): Store {
+    return {
+      name: this.name,
+      openedAlone: this.openedAlone,
+      reader: this.reader,
+      describe: (tables) => this.describe(tables),
+      write: (run, options) => this.write(run, options),
+      changeSchema: (steps, run) => this.changeSchema(steps, run),
+      onDue: (listener) => this.#listeners.add(listener),
+      ping: () => this.ping(),
+      close: () => this.close(),
+    };
+  }
+
   /** Connects, checks the server and makes what is missing. */
   async open(): Promise<void> {
     const connection = await this.#connect(SCHEMA_SESSION, { onClosed: () => undefined });
@@ -183,18 +200,14 @@ class PostgresStore implements Store {
     );
   }
 
-  async changeSchema<T>(steps: readonly SchemaStep[], run: (tx: Tx) => Promise<T>): Promise<T> {
-    const statements = steps.flatMap(stepSql).join(";\n");
+  async changeSchema<T>(steps: SchemaSteps, run: (tx: Tx) => Promise<T>): Promise<T> {
     const transactions = this.#transactions(this.#schema, `BEGIN; ${SCHEMA_LOCK}`);
     const change = async (tx: PostgresTx): Promise<T> => {
-      if (statements !== "") await tx.script(statements);
+      const decided = typeof steps === "function" ? await steps(tx) : steps;
+      if (decided.length > 0) await tx.script(decided.flatMap(stepSql).join(";\n"));
       return run(tx);
     };
     return this.#finish(await runTransaction(transactions, change, {}));
-  }
-
-  onDue(listener: Parameters<Store["onDue"]>[0]): () => void {
-    return this.#listeners.add(listener);
   }
 
   async ping(): Promise<void> {
@@ -228,8 +241,12 @@ class PostgresStore implements Store {
     settings: ConnectOptions["settings"],
     events: Pick<ConnectOptions, "onClosed" | "onNotify">,
   ): Promise<PostgresConnection> {
-    const { url, platform, idleTransactionMs = DEFAULT_IDLE_MS } = this.#options;
-    const session = { ...settings, idle_in_transaction_session_timeout: idleTransactionMs };
+    const { url, platform, idleTransactionMs = DEFAULT_IDLE_MS, lockTimeoutMs } = this.#options;
+    const session = {
+      ...settings,
+      ...(lockTimeoutMs === undefined ? {} : { lock_timeout: lockTimeoutMs }),
+      idle_in_transaction_session_timeout: idleTransactionMs,
+    };
     return platform.connect(url, { settings: session, ...events });
   }
 
@@ -295,7 +312,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     const store = new PostgresStore(options);
     try {
       await store.open();
-      return store;
+      return store.contract();
     } catch (error) {
       await store.close();
       const coded = toStoreError(error);

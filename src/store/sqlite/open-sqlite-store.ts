@@ -3,7 +3,7 @@
 import { isPylonError, messageOf } from "../../core/errors.ts";
 import { storeError } from "../store-errors.ts";
 import { createDueListeners } from "../lane-due.ts";
-import type { SchemaStep, Store, TableSpec, Tx } from "../store.ts";
+import type { SchemaSteps, Store, TableSpec, Tx } from "../store.ts";
 import { createGroupCommit } from "./group-commit.ts";
 import { readPresentSchema, stepSql, SYSTEM_SQL, SYSTEM_VERSION } from "./schema-sql.ts";
 import type { SqliteConnection, SqlitePlatform } from "./sqlite-client.ts";
@@ -166,10 +166,11 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
       for (const table of tables) codecs.set(table.name, createTableCodec(table));
     },
     write: (run, writeOptions = {}) => group.write(run, writeOptions),
-    changeSchema: <T>(steps: readonly SchemaStep[], run: (tx: Tx) => Promise<T>): Promise<T> =>
+    changeSchema: <T>(steps: SchemaSteps, run: (tx: Tx) => Promise<T>): Promise<T> =>
       group.write(
         async (tx) => {
-          for (const step of steps) for (const sql of stepSql(step, present)) writer.exec(sql);
+          for (const step of typeof steps === "function" ? await steps(tx) : steps)
+            for (const sql of stepSql(step, present)) writer.exec(sql);
           return run(tx);
         },
         { exclusive: true },
