@@ -4,6 +4,7 @@
 import postgres from "postgres";
 import { createSystemClock } from "../core/clock.ts";
 import { openPostgresStore, type PostgresStoreOptions } from "../store/postgres/open-postgres-store.ts";
+import { ConnectionLost } from "../store/postgres/postgres-errors.ts";
 import type {
   ConnectOptions,
   PostgresConnection,
@@ -13,7 +14,6 @@ import type {
   SqlValue,
 } from "../store/postgres/postgres-client.ts";
 import type { Store } from "../store/store.ts";
-import { storeError } from "../store/store-errors.ts";
 
 const CONNECT_SECS = 5;
 const KEEP_ALIVE_SECS = 15;
@@ -51,7 +51,7 @@ function toResult(rows: postgres.RowList<readonly postgres.Row[]>): SqlResult {
 
 function createConnection(driver: Driver, state: { isClosed: boolean }): PostgresConnection {
   const assertOpen = (): void => {
-    if (state.isClosed) throw storeError("STORE_UNAVAILABLE", { retryAfterSecs: 2 });
+    if (state.isClosed) throw new ConnectionLost();
   };
   return {
     async query(sql, values: readonly SqlValue[] = []) {

@@ -4,7 +4,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { storeError } from "../store-errors.ts";
 import type { PostgresConnection, SqlResult, SqlValue } from "./postgres-client.ts";
-import { endsConnection, toStoreError } from "./postgres-errors.ts";
+import { ConnectionLost, endsConnection, toStoreError } from "./postgres-errors.ts";
 
 /** After a failed connection attempt others fail at once for so long: a server that is away is not asked by every request. */
 const DOWN_MS = 200;
@@ -45,7 +45,7 @@ export class PooledConnection {
   }
 
   async #tracked<T>(send: () => Promise<T>): Promise<T> {
-    if (this.#broken) throw storeError("STORE_UNAVAILABLE", { retryAfterSecs: 2 });
+    if (this.#broken) throw new ConnectionLost();
     if (this.#underWay === 0) this.#progressMs = this.#clock.monotonic();
     this.#underWay += 1;
     try {

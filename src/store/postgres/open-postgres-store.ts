@@ -25,6 +25,8 @@ export interface PostgresStoreOptions {
   readonly connections?: number;
   /** The longest that a write or a read waits for a connection. @default 5000 */
   readonly connectionWaitMs?: number;
+  /** The longest that a statement waits for a row that another transaction holds. @default 10000 */
+  readonly lockTimeoutMs?: number;
   /**
    * A transaction that stands still for longer is ended by the server, so that a process which does not run any more holds
    * no rows. @default 60000
@@ -42,7 +44,7 @@ const DEFAULT_CONNECTIONS = 10;
 const JOB_CONNECTIONS = 2;
 const DEFAULT_WAIT_MS = 5_000;
 const STATEMENT_MS = 30_000;
-const LOCK_MS = 10_000;
+const DEFAULT_LOCK_MS = 10_000;
 /** Beyond the server's own bound on a statement the connection is dead. */
 const SILENCE_MS = STATEMENT_MS + 10_000;
 const DEFAULT_IDLE_MS = 60_000;
@@ -58,7 +60,7 @@ const GAP_LANES = 1_000;
 const SESSION = {
   application_name: "pylon",
   statement_timeout: STATEMENT_MS,
-  lock_timeout: LOCK_MS,
+  lock_timeout: DEFAULT_LOCK_MS,
   // Tables here are read through their indexes. A plan made while a table was small would read all of it ever after, and
   // under SERIALIZABLE a scan of a whole table conflicts with every writer of it.
   enable_seqscan: "off",
@@ -239,8 +241,12 @@ class PostgresStore {
     settings: ConnectOptions["settings"],
     events: Pick<ConnectOptions, "onClosed" | "onNotify">,
   ): Promise<PostgresConnection> {
-    const { url, platform, idleTransactionMs = DEFAULT_IDLE_MS } = this.#options;
-    const session = { ...settings, idle_in_transaction_session_timeout: idleTransactionMs };
+    const { url, platform, idleTransactionMs = DEFAULT_IDLE_MS, lockTimeoutMs } = this.#options;
+    const session = {
+      ...settings,
+      ...(lockTimeoutMs === undefined ? {} : { lock_timeout: lockTimeoutMs }),
+      idle_in_transaction_session_timeout: idleTransactionMs,
+    };
     return platform.connect(url, { settings: session, ...events });
   }
 

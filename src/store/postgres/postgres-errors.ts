@@ -30,6 +30,16 @@ export function sqlState(error: unknown): string | undefined {
   return /^[0-9A-Z]{5}$/.test(error.code) && "severity" in error ? error.code : undefined;
 }
 
+/** A statement was meant for a connection that is gone: it was not sent. */
+export class ConnectionLost extends Error {
+  override readonly name: string = "ConnectionLost";
+  readonly code: string = "CONNECTION_LOST";
+
+  constructor() {
+    super("The connection is gone");
+  }
+}
+
 /** An error that the driver raised about its connection: a socket's code, or one of its own. */
 function isConnectionError(error: unknown): boolean {
   if (!(error instanceof Error) || error instanceof PylonError || !("code" in error)) return false;
