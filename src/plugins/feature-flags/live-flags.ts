@@ -79,7 +79,7 @@ function toSources(
   });
 }
 
-/** @throws what the store throws, or the engine for a pattern of the configuration */
+/** @throws FLAG_INVALID, and what the store throws */
 export async function openLiveFlags(options: LiveFlagsOptions): Promise<LiveFlags> {
   const { reader, clock, log, signer, useOf } = options;
   let checkedMs = clock.monotonic();

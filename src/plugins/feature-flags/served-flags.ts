@@ -6,6 +6,7 @@ import type { PatternEngine } from "./condition-operators.ts";
 import type { Evaluation, FlagContext, FlagReason } from "./evaluation.ts";
 import type { StoredChanges } from "./flag-changes.ts";
 import type { FlagDefinition } from "./flag-definition.ts";
+import { flagError } from "./flag-errors.ts";
 import type { FlagUse } from "./flag-use.ts";
 
 export interface ServedFlag {
@@ -62,8 +63,21 @@ export interface FlagSetOptions {
   readonly useOf: (name: string) => FlagUse;
 }
 
+/** @throws FLAG_INVALID for a pattern that is only found out by its engine */
+function compile(name: string, definition: FlagDefinition, engine: PatternEngine): CompiledFlag {
+  try {
+    return compileFlag(name, definition, engine);
+  } catch (error) {
+    throw flagError("FLAG_INVALID", {
+      message: `The flag "${name}" has a pattern that is not in RE2 syntax`,
+      hint: "https://github.com/google/re2/wiki/Syntax says what is",
+      cause: error,
+    });
+  }
+}
+
 function serveFlag({ name, definition, stored }: FlagSource, { version, engine, useOf }: FlagSetOptions): ServedFlag {
-  const flag = compileFlag(name, definition, engine);
+  const flag = compile(name, definition, engine);
   const key = JSON.stringify(name);
   return {
     flag,
@@ -74,7 +88,7 @@ function serveFlag({ name, definition, stored }: FlagSource, { version, engine, 
   };
 }
 
-/** @throws what the engine throws for a pattern that it does not take */
+/** @throws FLAG_INVALID */
 export function createFlagSet(sources: readonly FlagSource[], options: FlagSetOptions): FlagSet {
   const flags = sources.map((source) => serveFlag(source, options));
   const byName = new Map(flags.map((served) => [served.flag.name, served]));

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { isPylonError } from "../../../src/core/errors.ts";
 import type { Change } from "../../../src/data/change.ts";
 import { definePluginType } from "../../../src/plugin/plugin.ts";
 import { z } from "zod";
@@ -340,6 +341,16 @@ describe("PATCH /api/admin/flags/:name", () => {
       assert.equal((await app.ask("GET /api/entities/FeatureFlag", { token })).status, 403);
       assert.equal((await app.ask("GET /api/entities/FeatureFlag")).status, 401);
     });
+  });
+});
+
+describe("a configuration with a pattern that RE2 does not take", () => {
+  it("stops the start, naming the flag", async () => {
+    const rules = [{ if: [{ attribute: "a", op: "matches", value: "a{1001}" }] }];
+    await assert.rejects(
+      withFlags({ odd: { enabled: true, rules } }, async () => undefined),
+      (error) => isPylonError(error, "FLAG_INVALID") && error.message.includes('"odd"'),
+    );
   });
 });
 
