@@ -67,9 +67,9 @@ function planFromNothing({ manifest }: Blueprint): MigrationStep[] {
   });
 }
 
-function openStore({ openStore: open, stderr }: CliPlatform, database: Database): Promise<Store> {
-  return open(database, ({ reason, nextTryMs }) =>
-    stderr.write(`Waiting for ${database.name}: ${reason}. Trying again in ${nextTryMs / 1_000} s\n`),
+function openStore(platform: CliPlatform, database: Database): Promise<Store> {
+  return platform.openStore(database, ({ reason, nextTryMs }) =>
+    platform.stderr.write(`Waiting for ${database.name}: ${reason}. Trying again in ${nextTryMs / 1_000} s\n`),
   );
 }
 
