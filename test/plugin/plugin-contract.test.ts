@@ -3,12 +3,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { cachePlugin } from "../../src/plugins/cache/cache-plugin.ts";
 import { netGuardPlugin } from "../../src/plugins/net-guard/net-guard-plugin.ts";
 import { webhooksPlugin } from "../../src/plugins/webhooks/webhooks-plugin.ts";
 import { PLUGINS } from "../../src/plugins.ts";
 import { describePlugin, type PluginCase } from "../conformance/plugin.ts";
 
 const CASES: readonly PluginCase[] = [
+  { plugin: cachePlugin, config: { max_entries: 100, max_bytes: 1_000_000, default_ttl_secs: 60 } },
   {
     plugin: webhooksPlugin,
     config: {
