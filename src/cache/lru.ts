@@ -4,7 +4,7 @@
 import type { Json } from "../core/json.ts";
 import type { Cache, CacheFetchOptions, CacheStats } from "./cache.ts";
 import { assertKey, copyIn, copyOut, entryBytes, toMs } from "./cache-input.ts";
-import { Flights } from "./flights.ts";
+import { Loads } from "./loads.ts";
 import { type Life, LruTable } from "./lru-table.ts";
 
 export type { Cache, CacheFetchOptions, CacheSetOptions, CacheStats } from "./cache.ts";
@@ -37,7 +37,7 @@ class Lru implements Cache {
   readonly #table: LruTable<Json>;
   readonly #defaultTtlSecs: number;
   readonly #now: () => number;
-  readonly #flights = new Flights<Json | undefined>();
+  readonly #loads = new Loads();
   #hits = 0;
   #misses = 0;
 
@@ -66,19 +66,19 @@ class Lru implements Cache {
     assertKey(key);
     const kept = copyIn(value);
     const life = this.#lifeOf(options, this.#now());
-    this.#flights.callOff(key);
+    this.#loads.callOff(key);
     this.#table.set(key, kept, life);
   }
 
   delete(key: string): boolean {
     assertKey(key);
-    this.#flights.callOff(key);
+    this.#loads.callOff(key);
     return this.#table.delete(key, this.#now());
   }
 
   invalidate(prefix: string): number {
     assertKey(prefix);
-    this.#flights.callOffPrefix(prefix);
+    this.#loads.callOffPrefix(prefix);
     return this.#table.deletePrefix(prefix, this.#now());
   }
 
@@ -92,32 +92,12 @@ class Lru implements Cache {
     if (kept === undefined) this.#misses++;
     else this.#hits++;
     if (fresh !== undefined) return copyOut(fresh) as T;
-    const loading = this.#flights.join(key, nowMs, (isCurrent) => this.#load(key, loader, { options, isCurrent }));
-    if (kept === undefined) return copyLoaded(await loading) as T;
-    // Whoever is answered with the old value does not hear that the new one could not be loaded.
-    loading.catch(() => undefined);
-    return copyOut(kept) as T;
+    const store = (value: Json): void => this.#table.set(key, value, this.#lifeOf(options, this.#now()));
+    return (await this.#loads.answer(key, { loader, old: kept, nowMs, store })) as T;
   }
 
   stats(): CacheStats {
     return { ...this.#table.stats(this.#now()), hits: this.#hits, misses: this.#misses, lost: 0 };
-  }
-
-  async #load(
-    key: string,
-    loader: () => unknown,
-    flight: { readonly options: CacheFetchOptions | undefined; readonly isCurrent: () => boolean },
-  ): Promise<Json | undefined> {
-    // A loader that throws at once is a loader that rejects.
-    const loaded = await (async () => loader())();
-    if (loaded === undefined) return undefined;
-    const kept = copyIn(loaded);
-    if (flight.isCurrent()) {
-      this.#table.set(key, kept, this.#lifeOf(flight.options, this.#now()));
-      // From here on the entry answers.
-      this.#flights.callOff(key);
-    }
-    return kept;
   }
 
   #lifeOf(options: CacheFetchOptions | undefined, nowMs: number): Life {
@@ -125,10 +105,6 @@ class Lru implements Cache {
     const staleMs = toMs(options?.stale_secs ?? 0, "stale_secs");
     return { nowMs, staleAt: nowMs + ttlMs, goneAt: nowMs + ttlMs + staleMs };
   }
-}
-
-function copyLoaded(value: Json | undefined): Json | undefined {
-  return value === undefined ? undefined : copyOut(value);
 }
 
 /** Creates a cache. @throws RangeError, CACHE_OPTION_INVALID when a bound does not fit */
