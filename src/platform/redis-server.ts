@@ -86,7 +86,6 @@ function watchConnections(commands: Redis, bus: Redis, options: SharedServerOpti
   const down = (): void => {
     isUp = false;
     options.onDown(reason);
-    reason = "CLOSED";
   };
   const up = async (): Promise<void> => {
     if (isUp || commands.status !== "ready" || bus.status !== "ready") return;
@@ -100,6 +99,8 @@ function watchConnections(commands: Redis, bus: Redis, options: SharedServerOpti
     // Whatever was lost while it subscribed has been told already.
     if (isUp || (commands.status as string) !== "ready" || (bus.status as string) !== "ready") return;
     isUp = true;
+    // What went wrong before says nothing about the next time.
+    reason = "CLOSED";
     options.onUp();
   };
   for (const connection of [commands, bus]) {

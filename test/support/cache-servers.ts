@@ -91,14 +91,18 @@ export async function withServer(
     child = undefined;
     if (!last || last.exitCode !== null || last.signalCode !== null) return;
     const gone = new Promise((resolve) => last.once("exit", resolve));
-    last.kill("SIGKILL");
+    if (last.pid !== undefined) process.kill(last.pid, "SIGKILL");
     await gone;
+  };
+  // Deno sends one signal per child and no more.
+  const signal = (name: NodeJS.Signals): void => {
+    if (child?.pid !== undefined) process.kill(child.pid, name);
   };
   const server: CacheServer = {
     port,
     url: `${kind === "memcached" ? "memcached" : "redis"}://127.0.0.1:${port}`,
-    freeze: () => void child?.kill("SIGSTOP"),
-    thaw: () => void child?.kill("SIGCONT"),
+    freeze: () => signal("SIGSTOP"),
+    thaw: () => signal("SIGCONT"),
     kill,
     async start() {
       child = spawn(kind, commandOf(kind, port, flags), {
