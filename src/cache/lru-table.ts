@@ -2,7 +2,7 @@
 // keys can be removed by prefix. Time is an argument: milliseconds on a clock that never goes back.
 
 import { PrefixIndex } from "./prefix-index.ts";
-import { grownSize, SlotLists } from "./slot-lists.ts";
+import { SlotLists } from "./slot-lists.ts";
 
 export interface LruTableOptions<V> {
   readonly maxEntries: number;
@@ -33,20 +33,31 @@ const RECENCY = 0;
 const RING = 1_024;
 const RING_MS = 1_000;
 const UNMEASURED = -1;
+/** Places of an entry's numbers, four of which share a line of the processor's cache. */
+const FACTS = 4;
+const STALE_AT = 0;
+const GONE_AT = 1;
+const SIZE = 2;
+/** Bits of `#indexing`. */
+const INDEXED = 1;
+const WAITING = 2;
 
 const ringTick = (ms: number): number => Math.floor(ms / RING_MS);
 
 export class LruTable<V> {
   readonly #options: LruTableOptions<V>;
   readonly #slotOf = new Map<string, number>();
-  readonly #keys: string[] = [];
+  readonly #keys: (string | undefined)[] = [];
   readonly #values: (V | undefined)[] = [];
-  #staleAt = new Float64Array(FIRST_SLOTS);
-  #goneAt = new Float64Array(FIRST_SLOTS);
-  #sizes = new Float64Array(FIRST_SLOTS);
+  /** By slot, beside each other: when it is stale, when it is gone, how many bytes it counts. */
+  #facts = new Float64Array(FIRST_SLOTS * FACTS);
   readonly #recency = new SlotLists(1, FIRST_SLOTS);
   readonly #ring = new SlotLists(RING, FIRST_SLOTS);
   readonly #prefixes = new PrefixIndex((slot) => this.#keys[slot] as string);
+  /** By slot: whether the prefix index has it, and whether it waits for that. */
+  #indexing = new Uint8Array(FIRST_SLOTS);
+  /** New slots, which join the index when the synchronous run that made them ends; many do not live that long. */
+  readonly #newSlots: number[] = [];
   /** Slots below `#used` that hold nothing. */
   readonly #free: number[] = [];
   #used = 0;
@@ -65,8 +76,8 @@ export class LruTable<V> {
   get(key: string, nowMs: number): V | undefined {
     const slot = this.#slotOf.get(key);
     if (slot === undefined) return undefined;
-    if (nowMs >= (this.#staleAt[slot] as number)) {
-      if (nowMs >= (this.#goneAt[slot] as number)) this.#expire(slot);
+    if (nowMs >= (this.#facts[slot * FACTS + STALE_AT] as number)) {
+      if (nowMs >= (this.#facts[slot * FACTS + GONE_AT] as number)) this.#expire(slot);
       return undefined;
     }
     this.#recency.moveToEnd(RECENCY, slot);
@@ -77,7 +88,7 @@ export class LruTable<V> {
   getStale(key: string, nowMs: number): V | undefined {
     const slot = this.#slotOf.get(key);
     if (slot === undefined) return undefined;
-    if (nowMs >= (this.#goneAt[slot] as number)) {
+    if (nowMs >= (this.#facts[slot * FACTS + GONE_AT] as number)) {
       this.#expire(slot);
       return undefined;
     }
@@ -105,8 +116,8 @@ export class LruTable<V> {
       this.#forgetSize(slot);
     }
     this.#values[slot] = value;
-    this.#staleAt[slot] = staleAt;
-    this.#goneAt[slot] = goneAt;
+    this.#facts[slot * FACTS + STALE_AT] = staleAt;
+    this.#facts[slot * FACTS + GONE_AT] = goneAt;
     this.#ring.append(ringTick(goneAt) % RING, slot);
     this.#noteSize(slot, size);
     while (this.#bytes > maxBytes) this.#evict();
@@ -120,8 +131,12 @@ export class LruTable<V> {
 
   /** Removes every key that starts with `prefix`; answers how many. */
   deletePrefix(prefix: string, nowMs: number): number {
+    this.#indexNew();
     let count = 0;
-    for (const slot of this.#prefixes.find(prefix)) if (this.#drop(slot, nowMs)) count++;
+    for (const slot of this.#prefixes.take(prefix)) {
+      this.#indexing[slot] = 0;
+      if (this.#drop(slot, nowMs)) count++;
+    }
     return count;
   }
 
@@ -143,7 +158,7 @@ export class LruTable<V> {
   #sweepList(list: number, nowMs: number): void {
     for (let slot = this.#ring.first(list); slot >= 0;) {
       const following = this.#ring.after(slot);
-      if (nowMs >= (this.#goneAt[slot] as number)) this.#expire(slot);
+      if (nowMs >= (this.#facts[slot * FACTS + GONE_AT] as number)) this.#expire(slot);
       slot = following;
     }
   }
@@ -151,20 +166,20 @@ export class LruTable<V> {
   #measure(): void {
     const { bytesOf } = this.#options;
     for (let slot = this.#recency.first(RECENCY); slot >= 0; slot = this.#recency.after(slot)) {
-      if (this.#sizes[slot] !== UNMEASURED) continue;
+      if (this.#facts[slot * FACTS + SIZE] !== UNMEASURED) continue;
       this.#unmeasured--;
       this.#noteSize(slot, bytesOf(this.#keys[slot] as string, this.#values[slot] as V));
     }
   }
 
   #noteSize(slot: number, size: number): void {
-    this.#sizes[slot] = size;
+    this.#facts[slot * FACTS + SIZE] = size;
     if (size === UNMEASURED) this.#unmeasured++;
     else this.#bytes += size;
   }
 
   #forgetSize(slot: number): void {
-    const size = this.#sizes[slot] as number;
+    const size = this.#facts[slot * FACTS + SIZE] as number;
     if (size === UNMEASURED) this.#unmeasured--;
     else this.#bytes -= size;
   }
@@ -172,21 +187,36 @@ export class LruTable<V> {
   /** A slot for a new key. */
   #take(key: string): number {
     const slot = this.#free.pop() ?? this.#used++;
-    if (slot >= this.#goneAt.length) this.#reserve(grownSize(this.#goneAt.length, this.#options.maxEntries + 1));
+    if (slot >= this.#indexing.length) this.#reserve(2 * this.#indexing.length);
     this.#keys[slot] = key;
     this.#slotOf.set(key, slot);
     this.#recency.append(RECENCY, slot);
-    this.#prefixes.add(slot, key);
+    if (((this.#indexing[slot] as number) & WAITING) === 0) this.#awaitIndex(slot);
     return slot;
   }
 
+  #awaitIndex(slot: number): void {
+    this.#indexing[slot] = WAITING;
+    if (this.#newSlots.push(slot) === 1) queueMicrotask(this.#indexNew);
+  }
+
+  /** Every entry is indexed once, at the end of its run or by an invalidation before that. */
+  readonly #indexNew = (): void => {
+    for (const slot of this.#newSlots) {
+      const key = this.#keys[slot];
+      const isHeld = key !== undefined && this.#slotOf.get(key) === slot;
+      this.#indexing[slot] = isHeld ? INDEXED : 0;
+      if (isHeld) this.#prefixes.add(slot, key);
+    }
+    this.#newSlots.length = 0;
+  };
+
   #reserve(slots: number): void {
-    const grow = (array: Float64Array): Float64Array<ArrayBuffer> => {
-      const larger = new Float64Array(slots);
-      larger.set(array);
-      return larger;
-    };
-    [this.#staleAt, this.#goneAt, this.#sizes] = [grow(this.#staleAt), grow(this.#goneAt), grow(this.#sizes)];
+    const facts = new Float64Array(slots * FACTS);
+    const indexing = new Uint8Array(slots);
+    facts.set(this.#facts);
+    indexing.set(this.#indexing);
+    [this.#facts, this.#indexing] = [facts, indexing];
     this.#recency.reserve(slots);
     this.#ring.reserve(slots);
   }
@@ -196,8 +226,11 @@ export class LruTable<V> {
     this.#slotOf.delete(this.#keys[slot] as string);
     this.#recency.remove(slot);
     this.#ring.remove(slot);
-    this.#prefixes.remove(slot);
-    this.#keys[slot] = "";
+    if (this.#indexing[slot] === INDEXED) {
+      this.#prefixes.remove(slot);
+      this.#indexing[slot] = 0;
+    }
+    this.#keys[slot] = undefined;
     this.#values[slot] = undefined;
     this.#free.push(slot);
   }
@@ -214,7 +247,7 @@ export class LruTable<V> {
 
   /** Removes at somebody's wish; what was gone by itself does not count. */
   #drop(slot: number, nowMs: number): boolean {
-    if (nowMs >= (this.#goneAt[slot] as number)) {
+    if (nowMs >= (this.#facts[slot * FACTS + GONE_AT] as number)) {
       this.#expire(slot);
       return false;
     }

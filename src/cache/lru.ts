@@ -35,7 +35,7 @@ function assertBound(value: number, name: string): void {
 
 class Lru implements Cache {
   readonly #table: LruTable<Json>;
-  readonly #defaultTtlSecs: number;
+  readonly #defaultTtlMs: number;
   readonly #now: () => number;
   readonly #loads = new Loads();
   #hits = 0;
@@ -45,9 +45,8 @@ class Lru implements Cache {
     const { maxEntries = DEFAULT_MAX_ENTRIES, maxBytes = Infinity, defaultTtlSecs = DEFAULT_TTL_SECS } = options;
     assertBound(maxEntries, "maxEntries");
     assertBound(maxBytes, "maxBytes");
-    toMs(defaultTtlSecs, "defaultTtlSecs");
     this.#table = new LruTable({ maxEntries, maxBytes, bytesOf: entryBytes });
-    this.#defaultTtlSecs = defaultTtlSecs;
+    this.#defaultTtlMs = toMs(defaultTtlSecs, "defaultTtlSecs");
     this.#now = options.now ?? (() => performance.now());
   }
 
@@ -101,8 +100,8 @@ class Lru implements Cache {
   }
 
   #lifeOf(options: CacheFetchOptions | undefined, nowMs: number): Life {
-    const ttlMs = toMs(options?.ttl_secs ?? this.#defaultTtlSecs, "ttl_secs");
-    const staleMs = toMs(options?.stale_secs ?? 0, "stale_secs");
+    const ttlMs = options?.ttl_secs === undefined ? this.#defaultTtlMs : toMs(options.ttl_secs, "ttl_secs");
+    const staleMs = options?.stale_secs === undefined ? 0 : toMs(options.stale_secs, "stale_secs");
     return { nowMs, staleAt: nowMs + ttlMs, goneAt: nowMs + ttlMs + staleMs };
   }
 }

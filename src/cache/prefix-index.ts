@@ -108,10 +108,11 @@ function split(parent: Branch, child: Branch, key: string): Branch {
   return between;
 }
 
-/** Removes an empty leaf; a branch that is left with one child gives it to its own parent. */
-function detach(leaf: Leaf): void {
-  const branch = leaf.parent;
-  branch.children.delete(leaf.code);
+/** Takes a node out of its parent; a parent that is left with one child gives it to its own. */
+function detach(node: Node): void {
+  const branch = node.parent;
+  if (branch === null) return;
+  branch.children.delete(node.code);
   const { parent } = branch;
   if (parent === null || branch.children.size > 1) return;
   branch.children.each((only) => {
@@ -122,7 +123,7 @@ function detach(leaf: Leaf): void {
 
 export class PrefixIndex {
   readonly #keyOf: (slot: number) => string;
-  readonly #root: Branch = createBranch(null, END, "");
+  #root: Branch = createBranch(null, END, "");
   /** By slot. */
   readonly #leaves: Leaf[] = [];
   /** By slot: where it stands in its leaf. */
@@ -163,20 +164,34 @@ export class PrefixIndex {
     if (leaf.slots.length === 0) detach(leaf);
   }
 
-  /** The slots whose keys start with `prefix`, in no order. They stay in the index. */
-  find(prefix: string): number[] {
+  /** Takes out the slots whose keys start with `prefix`, and answers them in no order. */
+  take(prefix: string): number[] {
+    const node = this.#find(prefix);
+    if (node === undefined) return [];
+    if (node.slots !== null) {
+      const found = node.slots.filter((slot) => this.#keyOf(slot).startsWith(prefix));
+      for (const slot of found) this.remove(slot);
+      return found;
+    }
     const found: number[] = [];
+    collect(node, found);
+    // At once: the way up from every slot would cost more than all the rest.
+    if (node.parent === null) this.#root = createBranch(null, END, "");
+    else detach(node);
+    return found;
+  }
+
+  /** The branch below which every key starts with `prefix`, or the leaf that has all that do. */
+  #find(prefix: string): Node | undefined {
     let branch = this.#root;
     while (prefix.length > branch.depth) {
       const child = branch.children.get(prefix.charCodeAt(branch.depth));
-      if (child === undefined) return found;
-      if (child.slots !== null) return child.slots.filter((slot) => this.#keyOf(slot).startsWith(prefix));
+      if (child === undefined || child.slots !== null) return child;
       const shared = sharedLength(child.label, prefix, branch.depth);
-      if (shared < child.label.length && branch.depth + shared < prefix.length) return found;
+      if (shared < child.label.length && branch.depth + shared < prefix.length) return undefined;
       branch = child;
     }
-    collect(branch, found);
-    return found;
+    return branch;
   }
 
   #put(leaf: Leaf, slot: number): void {
