@@ -4,6 +4,7 @@
 import { AUTH_TABLES } from "./auth/auth-tables.ts";
 import { createAuth, type Auth } from "./auth/create-auth.ts";
 import { parseJwtConfig, type JwtConfig } from "./auth/jwt-config.ts";
+import type { OpenSharedServer } from "./cache/shared-server.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Env } from "./core/env.ts";
 import { ANONYMOUS, type Identity } from "./core/identity.ts";
@@ -49,6 +50,8 @@ export interface Platform {
   readonly storage: CallStorage;
   /** A signer that is faster than WebCrypto's for short messages. @default WebCrypto's */
   readonly createSigner?: (secret: string) => HmacSigner;
+  /** Drivers of Redis and Memcached. */
+  readonly openSharedServer: OpenSharedServer;
 }
 
 export interface AssemblyOptions {
@@ -220,6 +223,7 @@ async function openCore(
     reader: store.reader,
     http,
     createSigner,
+    openSharedServer: platform.openSharedServer,
     data: dataOf,
     currentCall: () => platform.storage.getStore(),
   };

@@ -21,6 +21,7 @@ const ENTRIES: readonly string[] = ["main.ts", "mod.ts"];
 
 export const ROOMS: readonly Room[] = [
   { name: "core", rank: 0, webOnly: true, libraries: NONE },
+  { name: "cache", rank: 1, webOnly: true, libraries: NONE },
   { name: "crypto", rank: 1, webOnly: true, libraries: NONE },
   { name: "net", rank: 2, webOnly: true, libraries: NONE },
   { name: "store", rank: 2, webOnly: true, libraries: NONE },

@@ -5,6 +5,7 @@ import type { CurrentCall } from "../functions/current-call.ts";
 import { createNodeHmacSigner } from "./hmac-node.ts";
 import type { Platform } from "../pylon.ts";
 import { createBunDialer } from "./dial-bun.ts";
+import { openSharedServer } from "./shared-server.ts";
 
 export function createBunPlatform(): Platform {
   return {
@@ -14,5 +15,6 @@ export function createBunPlatform(): Platform {
     },
     storage: new AsyncLocalStorage<CurrentCall>(),
     createSigner: createNodeHmacSigner,
+    openSharedServer,
   };
 }

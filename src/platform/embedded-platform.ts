@@ -13,6 +13,7 @@ import type { Platform } from "../pylon.ts";
 import { openSqliteStore } from "../store/sqlite/open-sqlite-store.ts";
 import type { Store } from "../store/store.ts";
 import { createNodeHmacSigner } from "./hmac-node.ts";
+import { openSharedServer } from "./shared-server.ts";
 import { sqlitePlatform } from "./sqlite-platform.ts";
 
 export interface EmbeddedPlatform extends Platform {
@@ -64,6 +65,7 @@ export async function openEmbeddedPlatform(transport?: Transport): Promise<Embed
     },
     storage: new AsyncLocalStorage<CurrentCall>(),
     createSigner: createNodeHmacSigner,
+    openSharedServer,
     env: process.env,
     openSqliteStore: (path) => openSqliteStore({ path, platform: sqlitePlatform }),
     async openPostgresStore(url) {

@@ -1,6 +1,7 @@
 // What a plugin is: a name, a schema of its configuration, and the parts that it adds. Our own plugins use only this.
 
 import type { ZodType } from "zod";
+import type { OpenSharedServer } from "../cache/shared-server.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Env } from "../core/env.ts";
 import type { Problem } from "../core/errors.ts";
@@ -30,6 +31,8 @@ export interface PluginHost {
   readonly http: GuardedClient;
   /** HMAC-SHA256 with a secret. @throws RangeError when it is empty. */
   readonly createSigner: (secret: string) => HmacSigner;
+  /** Connects to a cache server that other processes use as well. */
+  readonly openSharedServer: OpenSharedServer;
   data(): Data;
   /**
    * The function that is calling, when one is: what application code calls without handing on `ctx` joins its transaction

@@ -4,6 +4,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { BINARY } from "./bench-app.ts";
+import { cacheBench } from "./cache.bench.ts";
 import { drainBench } from "./drain.bench.ts";
 import { renderFigure, type Figure } from "./figure.ts";
 import { flagsBench } from "./flags.bench.ts";
@@ -21,6 +22,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   postgres: postgresBench,
   start: startBench,
   flags: flagsBench,
+  cache: cacheBench,
 };
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));

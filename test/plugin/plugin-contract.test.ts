@@ -4,12 +4,21 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { featureFlagsPlugin } from "../../src/plugins/feature-flags/feature-flags-plugin.ts";
+import { cacheClientPlugin } from "../../src/plugins/cache-client/cache-client-plugin.ts";
+import { cachePlugin } from "../../src/plugins/cache/cache-plugin.ts";
 import { netGuardPlugin } from "../../src/plugins/net-guard/net-guard-plugin.ts";
 import { webhooksPlugin } from "../../src/plugins/webhooks/webhooks-plugin.ts";
 import { PLUGINS } from "../../src/plugins.ts";
 import { describePlugin, type PluginCase } from "../conformance/plugin.ts";
 
 const CASES: readonly PluginCase[] = [
+  { plugin: cachePlugin, config: { max_entries: 100, max_bytes: 1_000_000, default_ttl_secs: 60 } },
+  {
+    plugin: cacheClientPlugin,
+    config: { backend: "redis", url_env: "REDIS_URL", default_ttl_secs: 60, key_prefix: "shop:", max_entries: 100 },
+    // Nobody listens there: an application starts without its cache.
+    env: { REDIS_URL: "redis://ada:a-password-that-nobody-sees@127.0.0.1:1/0" },
+  },
   {
     plugin: webhooksPlugin,
     config: {

@@ -14,6 +14,7 @@ import type { CurrentCall } from "../../src/functions/current-call.ts";
 import type { FunctionDefinition } from "../../src/functions/define.ts";
 import type { Dialer } from "../../src/net/dialer.ts";
 import { openDatabaseServer } from "../../src/platform/postgres-platform.ts";
+import { openSharedServer } from "../../src/platform/shared-server.ts";
 import { sqlitePlatform } from "../../src/platform/sqlite-platform.ts";
 import type { Plugin } from "../../src/plugin/plugin.ts";
 import { PLUGINS } from "../../src/plugins.ts";
@@ -225,7 +226,12 @@ async function open({ path, options, clock, dialer, log, url }: Opening): Promis
       mode: options.mode ?? "serve",
       clock,
       log,
-      platform: { dialer, defer: (task) => void setImmediate(task), storage: new AsyncLocalStorage<CurrentCall>() },
+      platform: {
+        dialer,
+        defer: (task) => void setImmediate(task),
+        storage: new AsyncLocalStorage<CurrentCall>(),
+        openSharedServer,
+      },
       version: "9.8.7",
     });
     if (options.started !== false) pylon.start();
