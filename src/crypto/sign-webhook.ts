@@ -1,9 +1,10 @@
 // Signs webhooks by the Standard Webhooks specification: HMAC-SHA256 as `v1`, Ed25519 as `v1a`, one entry for each secret.
+import { cryptoError } from "./crypto-errors.ts";
 import { encodeBase64 } from "./base64.ts";
 import { importEd25519Seed, signEd25519 } from "./ed25519.ts";
 import { createHmacSigner, type HmacSigner } from "./hmac.ts";
 import { type Bytes, toBytes } from "./utf8.ts";
-import { parseWebhookSecret, webhookCryptoError } from "./webhook-secret.ts";
+import { parseWebhookSecret } from "./webhook-secret.ts";
 
 export interface WebhookMessage<Timestamp extends number | string = number | string> {
   /** Visible ASCII without a full stop: it ends at the first one in what is signed. */
@@ -59,7 +60,7 @@ export function createWebhookSigner(
     return { sign: async (content) => `v1,${encodeBase64(await hmac.sign(content))}` };
   }
   const { seed } = parsed;
-  if (!seed) throw webhookCryptoError("WEBHOOK_SECRET_INVALID", { message: "A whpk_ key verifies and cannot sign" });
+  if (!seed) throw cryptoError("WEBHOOK_SECRET_INVALID", { message: "A whpk_ key verifies and cannot sign" });
   let key: Promise<CryptoKey> | undefined;
   return {
     sign: async (content) => `v1a,${encodeBase64(await signEd25519(await (key ??= importEd25519Seed(seed)), content))}`,
@@ -68,7 +69,7 @@ export function createWebhookSigner(
 
 function checkMessage({ id, timestamp, body }: Omit<WebhookMessage, "secrets">): void {
   const refuse = (message: string): never => {
-    throw webhookCryptoError("WEBHOOK_MESSAGE_INVALID", { message });
+    throw cryptoError("WEBHOOK_MESSAGE_INVALID", { message });
   };
   if (typeof id !== "string" || !ID.test(id)) refuse("The id is 1 to 256 visible ASCII characters and no full stop");
   if (!SECONDS.test(String(timestamp))) refuse("The timestamp is whole Unix seconds");
@@ -88,7 +89,7 @@ export async function signWebhook<Timestamp extends number | string>(
   const { id, timestamp, body } = message;
   const secrets = typeof message.secrets === "string" ? [message.secrets] : message.secrets;
   if (!Array.isArray(secrets) || secrets.length === 0) {
-    throw webhookCryptoError("WEBHOOK_SECRET_INVALID", { message: "There is no secret to sign with" });
+    throw cryptoError("WEBHOOK_SECRET_INVALID", { message: "There is no secret to sign with" });
   }
   const content = signedContent(id, timestamp, body);
   const entries = await Promise.all(secrets.map((secret: string) => createWebhookSigner(secret).sign(content)));

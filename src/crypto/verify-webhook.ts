@@ -1,10 +1,11 @@
 // Verifies webhooks by the Standard Webhooks specification. What a sender controls (headers, body) is answered with a value;
 // only a secret that is malformed throws. Comparisons take the same time wherever two signatures differ.
+import { cryptoError } from "./crypto-errors.ts";
 import { decodeBase64 } from "./base64.ts";
 import { ed25519PublicKey, verifyEd25519 } from "./ed25519.ts";
 import { createHmacSigner } from "./hmac.ts";
 import { signedContent } from "./sign-webhook.ts";
-import { parseWebhookSecret, webhookCryptoError, type WebhookKey } from "./webhook-secret.ts";
+import { parseWebhookSecret, type WebhookKey } from "./webhook-secret.ts";
 
 export type WebhookVerdict =
   | true
@@ -21,7 +22,10 @@ type HeaderValue = string | number | readonly string[] | null | undefined;
  * `{id, timestamp, signature}`, a `Headers`, or a plain object of headers in any case: `webhook-*`, or `svix-*` when there is
  * none of those.
  */
-export type WebhookHeaders = Headers | { readonly [name: string]: HeaderValue };
+export type WebhookHeaders =
+  | Headers
+  | { readonly id: HeaderValue; readonly timestamp: HeaderValue; readonly signature: HeaderValue }
+  | { readonly [name: string]: HeaderValue };
 
 export interface VerifyOptions {
   /** How far the timestamp may be from now, in seconds. @default 300 */
@@ -51,7 +55,7 @@ function textOf(value: HeaderValue): string {
 }
 
 function lowerCased(headers: WebhookHeaders): ReadonlyMap<string, string> {
-  const entries = headers instanceof Headers ? [...headers] : Object.entries(headers);
+  const entries: [string, HeaderValue][] = headers instanceof Headers ? [...headers] : Object.entries(headers);
   return new Map(entries.map(([name, value]) => [name.toLowerCase(), textOf(value)]));
 }
 
@@ -107,7 +111,7 @@ export async function verifyWebhook(
 ): Promise<WebhookVerdict> {
   const keys = (typeof secrets === "string" ? [secrets] : secrets).map(parseWebhookSecret);
   if (keys.length === 0) {
-    throw webhookCryptoError("WEBHOOK_SECRET_INVALID", { message: "There is no secret to verify with" });
+    throw cryptoError("WEBHOOK_SECRET_INVALID", { message: "There is no secret to verify with" });
   }
   const { id, timestamp, signature } = readParts(headers);
   if (id === "") return "MISSING_ID";

@@ -1,17 +1,9 @@
 // The secrets of Standard Webhooks: what each spelling stands for. A malformed one is refused with a code, and never shown.
-import { defineErrors, type ErrorFactory, type PylonError } from "../core/errors.ts";
+import type { PylonError } from "../core/errors.ts";
 import { decodeBase64, encodeBase64 } from "./base64.ts";
+import { cryptoError } from "./crypto-errors.ts";
 import { ED25519_KEY_BYTES } from "./ed25519.ts";
 import { type Bytes, toBytes } from "./utf8.ts";
-
-export const webhookCryptoError: ErrorFactory<"WEBHOOK_SECRET_INVALID" | "WEBHOOK_MESSAGE_INVALID"> = defineErrors({
-  WEBHOOK_SECRET_INVALID: {
-    status: 400,
-    message: "The webhook secret is malformed",
-    hint: "Expected whsec_ and padded base64 of the key, whsk_ and base64 of an Ed25519 key, or any other text as the key",
-  },
-  WEBHOOK_MESSAGE_INVALID: { status: 400, message: "The webhook message cannot be signed" },
-});
 
 /** `hmac` signs and verifies `v1`; `ed25519` does so with `v1a`, and without a seed only verifies. */
 export type WebhookKey =
@@ -26,7 +18,7 @@ const GENERATED_BYTES = 24;
 const MAX_SECRET_CHARS = 512;
 
 function invalid(message: string): PylonError {
-  return webhookCryptoError("WEBHOOK_SECRET_INVALID", { message });
+  return cryptoError("WEBHOOK_SECRET_INVALID", { message });
 }
 
 function parseSymmetric(secret: string): WebhookKey {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { customerWebhooksPlugin } from "../../src/plugins/customer-webhooks/customer-webhooks-plugin.ts";
 import { netGuardPlugin } from "../../src/plugins/net-guard/net-guard-plugin.ts";
 import { webhooksPlugin } from "../../src/plugins/webhooks/webhooks-plugin.ts";
 import { PLUGINS } from "../../src/plugins.ts";
@@ -24,6 +25,15 @@ const CASES: readonly PluginCase[] = [
       ],
     },
     env: { HOOK_SECRET: "a-secret-that-nobody-sees", HOOK_TOKEN: "a-token-that-nobody-sees" },
+  },
+  {
+    plugin: customerWebhooksPlugin,
+    config: {
+      retrySchedule: [5, 300],
+      replayToleranceSecs: 300,
+      attemptRetentionDays: 30,
+      eventTypes: { "invoice.paid": { description: "Money came in", schema: { type: "object" } } },
+    },
   },
   {
     plugin: netGuardPlugin,
