@@ -262,7 +262,7 @@ describe("disabling", () => {
       const { id } = await createEndpoint(instance);
       const tryAt = async (hours: number, code: number): Promise<void> => {
         instance.jump(hours * HOUR);
-      await instance.advance(15_000);
+        await instance.advance(15_000);
         instance.respond = status(code);
         await app.dispatch(instance, { type: "a", data: 1 });
         await instance.rest();
