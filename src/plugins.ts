@@ -17,7 +17,7 @@ export function webhooksDeclaring(
 ): typeof declareWebhooks {
   return (options) => {
     const declared = declareWebhooks(options);
-    definePlugin(CUSTOMER_WEBHOOKS, declared.config);
+    definePlugin(CUSTOMER_WEBHOOKS, { ...declared.config });
     return declared;
   };
 }

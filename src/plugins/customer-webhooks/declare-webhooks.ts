@@ -29,7 +29,8 @@ export function declareWebhooks(options: WebhooksOptions = {}): DeclaredWebhooks
   }
   const config = parsed.data;
   const entities = webhookEntities.map((definition) => ({ ...definition }));
-  for (const definition of entities) declaredBy.set(definition, { name: CUSTOMER_WEBHOOKS, config });
+  const entry: PluginEntry = { name: CUSTOMER_WEBHOOKS, config: { ...config } };
+  for (const definition of entities) declaredBy.set(definition, entry);
   return { config, manifest: { entities, policies: webhookPolicies } };
 }
 

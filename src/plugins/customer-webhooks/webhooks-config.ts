@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { isJson, isObject, type JsonObject } from "../../core/json.ts";
-import { isValidator } from "../../functions/validators.ts";
+import { isValidator, type Validator } from "../../functions/validators.ts";
 import { isEventType } from "./event-type.ts";
 import { compilePayload } from "./payload-schema.ts";
 
@@ -10,6 +10,37 @@ import { compilePayload } from "./payload-schema.ts";
 const DEFAULT_SCHEDULE: readonly number[] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400];
 const DAY_SECS = 86_400;
 const MAX_RETRIES = 100;
+
+export interface EventTypeOptions {
+  readonly description?: string | undefined;
+  /** Of the payload: JSON Schema, or a validator of `v`. */
+  readonly schema?: JsonObject | Validator | undefined;
+}
+
+/** What an application gives. */
+export interface WebhooksOptions {
+  /** Seconds between attempts. @default [5, 300, 1800, 7200, 18000, 36000, 50400] */
+  readonly retrySchedule?: readonly number[] | undefined;
+  /** What receivers are told to allow between their time and a timestamp. @default 300 */
+  readonly replayToleranceSecs?: number | undefined;
+  /** How long events and finished attempts are kept. @default 30 */
+  readonly attemptRetentionDays?: number | undefined;
+  /** When given, nothing else can be dispatched. */
+  readonly eventTypes?: Readonly<Record<string, EventTypeOptions>> | undefined;
+}
+
+/** The same with everything filled in: plain data. */
+export interface CustomerWebhooksConfig {
+  readonly retrySchedule: readonly number[];
+  readonly replayToleranceSecs: number;
+  readonly attemptRetentionDays: number;
+  readonly eventTypes?: Readonly<Record<string, EventTypeConfig>> | undefined;
+}
+
+export interface EventTypeConfig {
+  readonly description: string;
+  readonly schema?: JsonObject | undefined;
+}
 
 function isSchema(value: unknown): value is JsonObject {
   return isObject(value) && isJson(value) && compilePayload(value) !== undefined;
@@ -25,7 +56,7 @@ const eventTypeSchema = z.strictObject({
     .optional(),
 });
 
-export const customerWebhooksConfig = z
+export const customerWebhooksConfig: z.ZodType<CustomerWebhooksConfig> = z
   .strictObject({
     /** Seconds between attempts; behind the last one a delivery is dead. */
     retrySchedule: z
@@ -51,7 +82,3 @@ export const customerWebhooksConfig = z
       retrySchedule.reduce((sum, delay) => sum + delay, 0) <= attemptRetentionDays * DAY_SECS,
     { path: ["attemptRetentionDays"], message: "The retry schedule takes longer than attempts are kept" },
   );
-
-export type CustomerWebhooksConfig = z.infer<typeof customerWebhooksConfig>;
-/** What an application gives. */
-export type WebhooksOptions = z.input<typeof customerWebhooksConfig>;
