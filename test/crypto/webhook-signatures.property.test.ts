@@ -89,9 +89,8 @@ for (const reference of REFERENCES) {
           secret,
           id,
           jsonBody,
-          fc.nat(),
-          fc.constantFrom(0, 1, 2, 3),
-          async (key, message, body, at, part) => {
+          fc.record({ at: fc.nat(), part: fc.constantFrom(0, 1, 2, 3) }),
+          async (key, message, body, { at, part }) => {
             const timestamp = nowSecs();
             const { signature } = await signWebhook({ id: message, timestamp, body, secrets: key });
             const parts = [body, message, String(timestamp), signature];

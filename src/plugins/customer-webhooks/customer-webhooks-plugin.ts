@@ -8,6 +8,7 @@ import type { Data } from "../../data/data.ts";
 import { definePluginType, type Plugin, type PluginHost, type PluginParts } from "../../plugin/plugin.ts";
 import { CUSTOMER_WEBHOOKS } from "./declare-webhooks.ts";
 import { createDeliveryJob } from "./delivery-job.ts";
+import { createAudience } from "./audience.ts";
 import { createDispatch, createEventReader } from "./dispatch.ts";
 import { createEndpointHealth } from "./endpoint-health.ts";
 import { createEndpointHooks } from "./endpoint-hooks.ts";
@@ -46,7 +47,8 @@ function setUp(config: CustomerWebhooksConfig, host: PluginHost): PluginParts {
   const lanes = createEndpointLanes();
   const box = createSecretBox(secretKeyOf(host.env));
   const secrets = createEndpointSecrets({ box, clock, ulid, createHmac: host.createSigner });
-  const fanOut = createFanOut({ data, reader, clock, lanes, random });
+  const audience = createAudience({ data, clock, lanes });
+  const fanOut = createFanOut({ data, reader, clock, audience, random });
   const health = createEndpointHealth({ data, clock, catalogue, fanOut });
   const readEvent = createEventReader({ catalogue, clock, ulid });
   const redelivery = createRedelivery({ data, clock });

@@ -149,8 +149,8 @@ export function readEndpoint(row: Row): Endpoint {
   const perSecond = typeof row.maxPerSecond === "number" ? row.maxPerSecond : 0;
   return {
     id: row.id,
-    applicationId: String(row.applicationId),
-    url: String(row.url),
+    applicationId: row.applicationId as string,
+    url: row.url as string,
     eventTypes: textsOf(fromText(row.eventTypes ?? [])),
     headers: headersOf(fromText(row.headers ?? {})),
     disabled: row.disabled === true,

@@ -69,9 +69,9 @@ function resendRoute({ data, redelivery }: EventRoutesOptions): Route {
     },
     async handle({ identity, params }) {
       const attempt = await visibleRow(data(), identity, { entity: ATTEMPT, id: params.id ?? "" });
-      const { id } = await managedEndpoint(data(), identity, String(attempt.endpointId));
-      const eventId = String(attempt.eventId);
-      await redelivery.resend(id, { applicationId: String(attempt.applicationId), eventId });
+      const { id } = await managedEndpoint(data(), identity, attempt.endpointId as string);
+      const eventId = attempt.eventId as string;
+      await redelivery.resend(id, { applicationId: attempt.applicationId as string, eventId });
       return { status: 202, json: { eventId } };
     },
   });

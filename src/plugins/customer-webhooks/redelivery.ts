@@ -6,10 +6,10 @@ import type { Data, DataWriter } from "../../data/data.ts";
 import type { Condition, Job, Reader, Row, Value } from "../../store/store.ts";
 import { deliveryIdOf, type DeliveryTarget, enqueueDelivery, findAttempt, INTERNAL, writePending } from "./delivery.ts";
 import { type Endpoint, readEndpoint } from "./endpoint-input.ts";
-import { wants } from "./event-type.ts";
+import { concerns } from "./audience.ts";
 import { ATTEMPT, ENDPOINT } from "./webhook-entities.ts";
 import { customerWebhookError } from "./webhook-errors.ts";
-import { eventKeyOf, readEvent, type WebhookEvent } from "./webhook-event.ts";
+import { eventKeyOf, readEvent } from "./webhook-event.ts";
 import { EVENTS } from "./webhook-tables.ts";
 
 /** Events that one transaction looks at. */
@@ -75,8 +75,7 @@ export function createRedelivery({ data, clock }: { readonly data: () => Data; r
 
   const recoverOne = async (writer: DataWriter, target: DeliveryTarget): Promise<boolean> => {
     const { endpoint, event } = target;
-    const concerned = event.target === null ? wants(endpoint.eventTypes, event.type) : event.target === endpoint.id;
-    if (!concerned) return false;
+    if (!concerns(event, endpoint)) return false;
     const job = await writer.tx.getJob(deliveryIdOf(endpoint.id, event));
     if ((job && LIVE.has(job.state)) || (await hasSucceeded(writer, target))) return false;
     await begin(writer, target, job);

@@ -54,6 +54,11 @@ export function eventKeyOf(applicationId: string, eventId: string): string {
   return `${encodeURIComponent(applicationId)}/${eventId}`;
 }
 
+/** The event's own id: it cannot hold what stands between the two. */
+export function eventIdOf(eventKey: string): string {
+  return eventKey.slice(eventKey.lastIndexOf("/") + 1);
+}
+
 function momentOf(value: unknown, nowMs: number): string | undefined {
   if (value === undefined) return new Date(nowMs).toISOString();
   const text = value instanceof Date && Number.isFinite(value.getTime()) ? value.toISOString() : value;

@@ -143,7 +143,8 @@ describe("an event's id", () => {
       await createEndpoint(instance, { applicationId: "org_b", url: "https://b.example.com/" });
       const event = { type: "a", data: 1, id: "order-1" };
       const results = await Promise.all(Array.from({ length: 8 }, () => app.dispatch(instance, event)));
-      assert.deepEqual(results.map(({ scheduled }) => scheduled).toSorted(), [0, 0, 0, 0, 0, 0, 0, 1]);
+      assert.equal(results.filter(({ scheduled }) => scheduled === 1).length, 1);
+      assert.equal(results.filter(({ scheduled }) => scheduled === 0).length, 7);
       assert.deepEqual(new Set(results.map(({ eventId }) => eventId)), new Set(["order-1"]));
       assert.equal((await app.dispatch(instance, event, "org_b")).scheduled, 1);
       await instance.rest();

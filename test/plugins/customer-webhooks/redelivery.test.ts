@@ -3,17 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type TestApp, withApp } from "../app-harness.ts";
-import {
-  attemptLog,
-  attemptsOf,
-  bodyOf,
-  createEndpoint,
-  customers,
-  endpointRow,
-  refused,
-  tokenOf,
-  verify,
-} from "./customers.ts";
+import { attemptLog, attemptsOf, bodyOf, createEndpoint, customers, refused, tokenOf, verify } from "./customers.ts";
 
 const DAY = 86_400_000;
 const answer = (status: number) => (): Response => new Response(null, { status });
@@ -109,7 +99,7 @@ describe("recovering a window", () => {
     const app = customers({ retrySchedule: [] });
     await withApp(app.options, async (instance) => {
       const { id } = await createEndpoint(instance, { eventTypes: ["a"] });
-      const other = await createEndpoint(instance, { url: "https://other.example.com/" });
+      await createEndpoint(instance, { url: "https://other.example.com/" });
       const iso = (ms: number): string => new Date(ms).toISOString();
       const send = async (n: number, status: number, type = "a"): Promise<void> => {
         instance.respond = ({ url }) => new Response(null, { status: url.includes("other") ? 200 : status });
@@ -138,22 +128,20 @@ describe("recovering a window", () => {
       instance.sent.length = 0;
       instance.respond = answer(200);
       const token = await tokenOf(instance);
-      const recover = async (): Promise<unknown> => {
+      const recover = async (): Promise<{ readonly scheduled: number }> => {
         const json = { since: iso(since), until: iso(until) };
         const done = await post(instance, `/api/webhook-endpoints/${id}/recover`, json, token);
         assert.equal(done.status, 202, done.text);
-        return done.json;
+        return done.json as { scheduled: number };
       };
+      const counts = await Promise.all([recover(), recover(), recover()]);
       assert.deepEqual(
-        await Promise.all([recover(), recover(), recover()]).then((all) =>
-          all.map((one) => (one as { scheduled: number }).scheduled).toSorted(),
-        ),
-        [0, 0, 3],
+        counts.toSorted((a, b) => a.scheduled - b.scheduled),
+        [{ scheduled: 0 }, { scheduled: 0 }, { scheduled: 3 }],
       );
       await instance.rest();
-      assert.deepEqual(instance.sent.map((sent) => bodyOf(sent)["id"]).toSorted(), ["e1", "e3", "e5"]);
+      assert.deepEqual(instance.sent.map((sent) => String(bodyOf(sent)["id"])).toSorted(), ["e1", "e3", "e5"]);
       assert.deepEqual(await recover(), { scheduled: 0 });
-      void other;
     });
   });
 
@@ -238,7 +226,7 @@ describe("retention", () => {
   it("removes attempts and events after their days, and leaves what is still to be sent", async () => {
     const app = customers({ attemptRetentionDays: 10, retrySchedule: [9 * 86_400] });
     await withApp(app.options, async (instance) => {
-      const { id } = await createEndpoint(instance);
+      await createEndpoint(instance);
       await app.dispatch(instance, { type: "a", data: 1 });
       await instance.rest();
       instance.jump(5 * DAY);
@@ -253,7 +241,6 @@ describe("retention", () => {
       instance.jump(5 * DAY);
       await instance.advance(45_000);
       assert.equal(instance.sent.length, 3, "an attempt that is due is still made");
-      void (await endpointRow(instance, id));
     });
   });
 });
