@@ -58,6 +58,7 @@ export function createDeliveryJob(options: DeliveryJobOptions): JobHandler {
   return {
     kind: DELIVERY_KIND,
     laneConcurrency: (lane) => lanes.concurrency(lane),
+    laneIntervalMs: (lane) => lanes.intervalMs(lane),
     async run(job, context) {
       const subject = await load(job);
       return plan(job, subject, await send(subject, context));
