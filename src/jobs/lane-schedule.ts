@@ -25,6 +25,9 @@ export interface Lane {
   dueAt: number;
   /** Not claimed before, whatever is due. */
   holdUntil: number;
+  /** When jobs were last started, and how many: the interval behind them is the one that the lane has now. */
+  pacedAt: number;
+  pacedJobs: number;
   timer: TimerHandle;
 }
 
@@ -152,7 +155,7 @@ class LaneTable {
 
   add(name: string, manner: LaneManner): Lane {
     const id = this.#freeIds.pop() ?? this.#byId.length;
-    const times = { dueAt: Infinity, holdUntil: -Infinity };
+    const times = { dueAt: Infinity, holdUntil: -Infinity, pacedAt: -Infinity, pacedJobs: 0 };
     const lane: Lane = { name, id, running: 0, reserved: 0, place: "idle", manner, ...times, timer: -1 };
     this.#byId[id] = lane;
     this.byName.set(name, lane);
@@ -230,7 +233,7 @@ class Schedule implements LaneSchedule {
         denied.push(lane);
         continue;
       }
-      if (limit < 1 || lane.holdUntil > nowMs) {
+      if (limit < 1 || this.#heldUntil(lane) > nowMs) {
         lane.place = "idle";
         this.#place(lane, nowMs);
         continue;
@@ -256,8 +259,10 @@ class Schedule implements LaneSchedule {
     const next = count === limit ? nowMs : (nextDueAt ?? Infinity);
     if (next <= nowMs + this.#options.horizonMs) lane.dueAt = Math.min(lane.dueAt, next);
     if (count === 0 && next <= claimedAtMs) lane.holdUntil = nowMs + EMPTY_CLAIM_PAUSE_MS;
-    const intervalMs = this.#intervalOf(lane);
-    if (count > 0 && intervalMs > 0) lane.holdUntil = nowMs + count * intervalMs;
+    if (count > 0) {
+      lane.pacedAt = nowMs;
+      lane.pacedJobs = count;
+    }
     this.#place(lane, nowMs);
     this.#admit();
   }
@@ -290,6 +295,12 @@ class Schedule implements LaneSchedule {
   #reserve(lane: Lane, count: number): void {
     this.#shares.took(lane, count - lane.reserved);
     lane.reserved = count;
+  }
+
+  /** The end of the pause that the lane makes, whatever is due. */
+  #heldUntil(lane: Lane): number {
+    const intervalMs = this.#intervalOf(lane);
+    return Math.max(lane.holdUntil, intervalMs > 0 ? lane.pacedAt + lane.pacedJobs * intervalMs : -Infinity);
   }
 
   #intervalOf(lane: Lane): number {
@@ -325,8 +336,8 @@ class Schedule implements LaneSchedule {
   /** After the clock was set back: a pause of a moment would have become one of an hour. */
   #liftHolds(nowMs: number): void {
     for (const lane of this.#lanes.byName.values()) {
-      if (lane.holdUntil === -Infinity) continue;
       lane.holdUntil = -Infinity;
+      lane.pacedAt = -Infinity;
       if (lane.place === "sleeping") this.#place(lane, nowMs);
     }
   }
@@ -339,7 +350,7 @@ class Schedule implements LaneSchedule {
       if (lane.running === 0) this.#retire(lane, nowMs);
       return;
     }
-    const wakeAt = Math.max(lane.dueAt, lane.holdUntil);
+    const wakeAt = Math.max(lane.dueAt, this.#heldUntil(lane));
     if (wakeAt > nowMs) {
       this.#sleep(lane, wakeAt);
     } else if (this.#isHungry(lane)) {
@@ -370,7 +381,8 @@ class Schedule implements LaneSchedule {
 
   /** Forgets a lane that has nothing more to do, once its pause is over: what comes next has to keep it. */
   #retire(lane: Lane, nowMs: number): void {
-    if (lane.holdUntil > nowMs) this.#sleep(lane, lane.holdUntil);
+    const heldUntil = this.#heldUntil(lane);
+    if (heldUntil > nowMs) this.#sleep(lane, heldUntil);
     else this.#lanes.remove(lane);
   }
 

@@ -25,7 +25,8 @@ export interface EndpointLanes {
   intervalMs(lane: string): number;
 }
 
-const UNKNOWN: LaneSettings = { maxConcurrent: 1, intervalMs: 20 };
+/** Longer than it takes to read the endpoint of the first delivery. */
+const UNKNOWN: LaneSettings = { maxConcurrent: 1, intervalMs: 100 };
 
 export function createEndpointLanes(): EndpointLanes {
   const byLane = new Map<string, LaneSettings>();
