@@ -4,6 +4,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { BINARY } from "./bench-app.ts";
+import { customerWebhooksBench } from "./customer-webhooks.bench.ts";
 import { drainBench } from "./drain.bench.ts";
 import { renderFigure, type Figure } from "./figure.ts";
 import { insertBench } from "./insert.bench.ts";
@@ -19,6 +20,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   sleeping: sleepingBench,
   postgres: postgresBench,
   start: startBench,
+  customers: customerWebhooksBench,
 };
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
