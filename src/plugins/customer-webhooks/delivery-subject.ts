@@ -4,7 +4,6 @@
 import type { Data } from "../../data/data.ts";
 import type { Job, Reader, Row } from "../../store/store.ts";
 import { type Delivery, deliveryOf, findAttempt } from "./delivery.ts";
-import type { EndpointHealth } from "./endpoint-health.ts";
 import type { Endpoint } from "./endpoint-input.ts";
 import type { EndpointLanes } from "./endpoint-lanes.ts";
 import { ATTEMPT, ENDPOINT } from "./webhook-entities.ts";
@@ -16,19 +15,36 @@ export interface Subject {
   readonly endpoint: Endpoint | undefined;
   /** The row of this attempt; undefined when somebody removed it. */
   readonly pending: Row | undefined;
-  /** Whether the attempts before it failed. */
-  readonly isFailing: boolean;
 }
 
 export interface SubjectSources {
   readonly data: () => Data;
   readonly reader: Reader;
   readonly lanes: EndpointLanes;
-  readonly health: EndpointHealth;
 }
 
-export function createSubjectLoader({ data, reader, lanes, health }: SubjectSources): (job: Job) => Promise<Subject> {
+/** Events that a fan-out to many endpoints has just read, and characters of a body that is worth keeping. */
+const MAX_KEPT_EVENTS = 100;
+const MAX_KEPT_CHARS = 65_536;
+
+/** Reads events, which never change, and keeps the latest: a thousand deliveries of one event read it once. */
+function createEventReader(reader: Reader): (eventKey: string) => Promise<WebhookEvent | undefined> {
+  const kept = new Map<string, WebhookEvent>();
+  return async (eventKey) => {
+    const known = kept.get(eventKey);
+    if (known) return known;
+    const row = await reader.get(EVENTS, eventKey);
+    const event = row && readEvent(row);
+    if (event && event.body.length <= MAX_KEPT_CHARS) kept.set(eventKey, event);
+    const oldest = kept.size > MAX_KEPT_EVENTS ? kept.keys().next() : undefined;
+    if (oldest?.done === false) kept.delete(oldest.value);
+    return event;
+  };
+}
+
+export function createSubjectLoader({ data, reader, lanes }: SubjectSources): (job: Job) => Promise<Subject> {
   const tableOf = (entity: string): string => data().model.entity(entity).table.name;
+  const eventOf = createEventReader(reader);
   const findPending = async ({ attemptId, endpointId, eventKey }: Delivery): Promise<Row | undefined> => {
     const first = await reader.get(tableOf(ATTEMPT), attemptId);
     if (first?.status === "pending") return first;
@@ -37,12 +53,11 @@ export function createSubjectLoader({ data, reader, lanes, health }: SubjectSour
   };
   return async (job) => {
     const delivery = deliveryOf(job);
-    const [endpoint, event, pending, isFailing] = await Promise.all([
+    const [endpoint, event, pending] = await Promise.all([
       reader.get(tableOf(ENDPOINT), delivery.endpointId),
-      reader.get(EVENTS, delivery.eventKey),
+      eventOf(delivery.eventKey),
       findPending(delivery),
-      health.isFailing(reader, delivery.endpointId),
     ]);
-    return { event: event && readEvent(event), endpoint: endpoint && lanes.learn(endpoint), pending, isFailing };
+    return { event, endpoint: endpoint && lanes.learn(endpoint), pending };
   };
 }

@@ -3,7 +3,7 @@
 
 import type { Clock } from "../../core/clock.ts";
 import type { Data } from "../../data/data.ts";
-import type { Reader, Tx } from "../../store/store.ts";
+import type { Tx } from "../../store/store.ts";
 import { INTERNAL } from "./delivery.ts";
 import type { Endpoint } from "./endpoint-input.ts";
 import type { EventCatalogue } from "./event-catalogue.ts";
@@ -15,12 +15,14 @@ import { HEALTH } from "./webhook-tables.ts";
 
 /** Contract: 120 h of nothing but failures. */
 const MAX_FAILING_MS = 120 * 3_600_000;
+/** For how long a success speaks for those behind it: another process may have seen a failure since. */
+const CLEAN_MS = 60_000;
+const MAX_REMEMBERED = 50_000;
 
 export type DisableReason = "gone" | "failing";
 
 export interface EndpointHealth {
-  /** Whether the last attempts failed. */
-  isFailing(reader: Reader, endpointId: string): Promise<boolean>;
+  /** Notes a success: what failed before does not count any more. Answers at once when that is known to be so. */
   succeeded(tx: Tx, endpointId: string): Promise<void>;
   /** Notes a failure, and disables the endpoint when it is `gone` or has failed for too long. */
   failed(tx: Tx, endpoint: Endpoint, gone: boolean): Promise<void>;
@@ -34,6 +36,13 @@ export interface EndpointHealthOptions {
 }
 
 export function createEndpointHealth({ data, clock, catalogue, fanOut }: EndpointHealthOptions): EndpointHealth {
+  /** When endpoints were last known to have a clean record. */
+  const cleanAt = new Map<string, number>();
+  const remember = (endpointId: string): void => {
+    if (cleanAt.size >= MAX_REMEMBERED) cleanAt.clear();
+    cleanAt.set(endpointId, clock.monotonic());
+  };
+
   /** Since when it fails. Two replicas that see the first failure at once agree on one of them. */
   const failingSince = async (tx: Tx, endpointId: string): Promise<number> => {
     const nowMs = clock.now();
@@ -65,11 +74,13 @@ export function createEndpointHealth({ data, clock, catalogue, fanOut }: Endpoin
   };
 
   return {
-    isFailing: async (reader, endpointId) => (await reader.get(HEALTH, endpointId)) !== undefined,
     async succeeded(tx, endpointId) {
+      if (clock.monotonic() - (cleanAt.get(endpointId) ?? -Infinity) < CLEAN_MS) return;
       await tx.delete(HEALTH, endpointId);
+      remember(endpointId);
     },
     async failed(tx, endpoint, gone) {
+      cleanAt.delete(endpoint.id);
       const since = await failingSince(tx, endpoint.id);
       if (gone) await disable(tx, endpoint, { reason: "gone", since });
       else if (clock.now() - since >= MAX_FAILING_MS) await disable(tx, endpoint, { reason: "failing", since });

@@ -138,9 +138,12 @@ function textsOf(value: Value | undefined): readonly string[] {
   return Array.isArray(value) ? (value as readonly unknown[]).filter((item) => typeof item === "string") : [];
 }
 
+const NO_HEADERS: Readonly<Record<string, string>> = {};
+
 function headersOf(value: Value | undefined): Readonly<Record<string, string>> {
+  if (typeof value !== "object" || value === null || Object.keys(value).length === 0) return NO_HEADERS;
   const parsed = headersSchema.safeParse(value);
-  return parsed.success ? parsed.data : {};
+  return parsed.success ? parsed.data : NO_HEADERS;
 }
 
 /** Reads a stored row. One that was written while the plugin was off may hold anything. */

@@ -58,10 +58,10 @@ async function hasWaiting(tx: Tx, applicationId: string): Promise<boolean> {
 
 function createFanOutJob({ data, reader, audience, random }: FanOutOptions): JobHandler {
   /** One batch behind `afterId`; answers where the next one begins, null when there is none. */
-  const runBatch = (event: WebhookEvent, afterId: string | null): Promise<string | null> =>
+  const runBatch = (event: WebhookEvent, afterId: string | null, again: boolean): Promise<string | null> =>
     data().write(INTERNAL, async (writer) => {
       const rows = await audience.find(writer.tx, event, { afterId, limit: BATCH });
-      await audience.deliver(writer, event, rows, true);
+      await audience.deliver(writer, event, rows, again);
       const last = rows.length === BATCH ? rows.at(-1) : undefined;
       if (last) return last.id;
       await writer.tx.update(EVENTS, eventKeyOf(event.applicationId, event.eventId), { waiting: false });
@@ -77,7 +77,8 @@ function createFanOutJob({ data, reader, audience, random }: FanOutOptions): Job
         let afterId: string | null = null;
         do {
           if (context.isAborted) return { kind: "retry", delayMs: 0 };
-          afterId = await runBatch(readEvent(row), afterId);
+          // Only one that was claimed before can meet deliveries that it has written.
+          afterId = await runBatch(readEvent(row), afterId, job.attempt > 1);
         } while (afterId !== null);
         return { kind: "done" };
       } catch (error) {

@@ -62,7 +62,7 @@ export function createRecorder({ data, clock, health }: RecorderOptions): Record
 
   return async (tx, record) => {
     const { subject, ended, attempt, nextAt } = record;
-    const { event, endpoint, isFailing } = subject;
+    const { event, endpoint } = subject;
     const writer = data().within(INTERNAL, tx);
     const rowId = await rowOf(writer, record);
     if (rowId !== undefined) await writer.update(ATTEMPT, rowId, outcomeFields(record, clock.now()));
@@ -71,6 +71,6 @@ export function createRecorder({ data, clock, health }: RecorderOptions): Record
     }
     if (!ended.wasSent || !endpoint) return;
     if (!ended.result.delivered) await health.failed(tx, endpoint, ended.result.status === GONE);
-    else if (isFailing) await health.succeeded(tx, endpoint.id);
+    else await health.succeeded(tx, endpoint.id);
   };
 }

@@ -56,7 +56,7 @@ describe("a delivery", () => {
       });
       instance.pylon.start();
       instance.respond = status(200, {}, "thanks");
-      for (let round = 0; round < 50 && instance.sent.length === 0; round++) await instance.rest();
+      for (let round = 0; round < 2_000 && instance.sent.length === 0; round++) await instance.rest();
       const [request] = instance.sent;
       assert.equal(request?.url, URL_A);
       assert.equal(

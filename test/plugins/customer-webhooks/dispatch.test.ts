@@ -42,7 +42,7 @@ describe("dispatch in a mutation", () => {
   it("commits with it", async () => {
     const app = customers();
     await withApp(app.options, async (instance) => {
-      await createEndpoint(instance);
+      await createEndpoint(instance, { ordered: true });
       const events = [
         { type: "order.created", data: { n: 1 } },
         { type: "order.paid", data: 2 },
@@ -191,7 +191,7 @@ describe("what does not fit", () => {
   it("any JSON value is data, and an absent one is null", async () => {
     const app = customers();
     await withApp(app.options, async (instance) => {
-      await createEndpoint(instance);
+      await createEndpoint(instance, { ordered: true });
       const values = [null, false, 0, "", [], {}, "☃ é 日本 \u2028", { deep: [{ a: 1.5 }] }];
       for (const data of values) await app.dispatch(instance, { type: "a", data });
       await app.dispatch(instance, { type: "a" });
@@ -346,7 +346,13 @@ describe("many endpoints", () => {
       instance.pylon.start();
       for (let round = 0; round < 500 && instance.sent.length < count; round++) await instance.rest();
       // What a process that was killed before its last settlement leaves in the store: all of it is run again.
-      await instance.store.write((tx) => tx.requeueJob("customer-webhook-fanout:org_a/e1", instance.now()));
+      await instance.store.write(async (tx) => {
+        const lane = "customer-webhook-fanout:org_a";
+        const now = instance.now();
+        await tx.requeueJob(`${lane}/e1`, now);
+        await tx.claimJobs({ lane, limit: 1, owner: "a process that was killed", now, leaseUntil: now });
+        await tx.expireLeases(now, 10);
+      });
       await instance.advance(15_000);
       assert.equal((await instance.store.reader.getJob("customer-webhook-fanout:org_a/e1"))?.state, "done");
       assert.equal(await instance.store.reader.count("WebhookAttempt", []), count);
