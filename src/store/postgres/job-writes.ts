@@ -6,7 +6,7 @@
 // a change of that job's row, so that its settling either waits for the mark and sees it, or is run again.
 
 import { STATE_NUMBERS } from "../job-states.ts";
-import type { Claim, Job, LaneDue, NewJob, Settlement } from "../store.ts";
+import type { Claim, Job, NewJob, Settlement } from "../store.ts";
 import { IS_BEHIND, IS_LEASED, JOB_COLUMNS, type RunSql, toJob } from "./job-reads.ts";
 import type { SqlRow } from "./postgres-client.ts";
 import { encodeArray, encodeIntegers } from "./table-codec.ts";
