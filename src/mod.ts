@@ -3,7 +3,7 @@
 import { ADMIN, ANONYMOUS, SYSTEM, type Identity } from "./core/identity.ts";
 import { createSystemClock, type Clock } from "./core/clock.ts";
 import type { Env } from "./core/env.ts";
-import type { Json } from "./core/json.ts";
+import { isObject, type Json } from "./core/json.ts";
 import { SILENT_LOG, type Log } from "./core/log.ts";
 import { coreError } from "./core/errors.ts";
 import type { DataWriter } from "./data/data.ts";
@@ -12,6 +12,7 @@ import type { FunctionDefinition } from "./functions/define.ts";
 import { createOutbound } from "./instance/outbound.ts";
 import type { Plugin } from "./plugin/plugin.ts";
 import { openEmbeddedPlatform, type EmbeddedPlatform } from "./platform/embedded-platform.ts";
+import { entryBehind } from "./plugins/customer-webhooks/declare-webhooks.ts";
 import { PLUGINS } from "./plugins.ts";
 import { assemblePylon, type Blueprint, readBlueprint, type Pylon } from "./pylon.ts";
 import { VERSION } from "./version.ts";
@@ -23,6 +24,9 @@ export { PylonError, isPylonError } from "./core/errors.ts";
 export { app, buildManifest, entity, field, policy } from "./manifest/dsl.ts";
 export { action, mutation, query } from "./functions/define.ts";
 export { v } from "./functions/validators.ts";
+export { declareWebhooks as webhooks } from "./plugins/customer-webhooks/declare-webhooks.ts";
+export { dispatch } from "./plugins/customer-webhooks/dispatch.ts";
+export * from "./sdk/webhooks.ts";
 export { ADMIN, ANONYMOUS, SYSTEM };
 export type { Clock, Env, FunctionDefinition, Identity, Json, Log, Plugin, Row, Store };
 
@@ -95,10 +99,19 @@ function refuseFunctionGuard({ chosen }: Blueprint): void {
   });
 }
 
+/** The manifest with the plugin that its `webhooks()` entities ask for, unless it is listed already. */
+function withDeclared(manifest: unknown): unknown {
+  if (!isObject(manifest) || !Array.isArray(manifest.entities)) return manifest;
+  const entry = entryBehind(manifest.entities);
+  const plugins: readonly unknown[] = Array.isArray(manifest.plugins) ? manifest.plugins : [];
+  const isListed = plugins.some((plugin) => isObject(plugin) && plugin.name === entry?.name);
+  return entry && !isListed ? { ...manifest, plugins: [...plugins, entry] } : manifest;
+}
+
 async function open(options: PylonOptions): Promise<Pylon> {
   const platform = await openEmbeddedPlatform(options.transport);
   const env = options.env ?? platform.env;
-  const blueprint = readBlueprint(options.manifest, [...PLUGINS, ...(options.plugins ?? [])], env);
+  const blueprint = readBlueprint(withDeclared(options.manifest), [...PLUGINS, ...(options.plugins ?? [])], env);
   refuseFunctionGuard(blueprint);
   const store = await openStore(options.store, platform);
   try {

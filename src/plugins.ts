@@ -3,14 +3,31 @@
 import type { Plugin } from "./plugin/plugin.ts";
 import { cacheClientPlugin } from "./plugins/cache-client/cache-client-plugin.ts";
 import { cachePlugin } from "./plugins/cache/cache-plugin.ts";
+import { customerWebhooksPlugin } from "./plugins/customer-webhooks/customer-webhooks-plugin.ts";
+import { CUSTOMER_WEBHOOKS, declareWebhooks } from "./plugins/customer-webhooks/declare-webhooks.ts";
+import { dispatch } from "./plugins/customer-webhooks/dispatch.ts";
 import { featureFlagsPlugin } from "./plugins/feature-flags/feature-flags-plugin.ts";
 import { netGuardPlugin } from "./plugins/net-guard/net-guard-plugin.ts";
 import { webhooksPlugin } from "./plugins/webhooks/webhooks-plugin.ts";
 
 export const PLUGINS: readonly Plugin[] = [
+  webhooksPlugin,
+  customerWebhooksPlugin,
   cachePlugin,
   cacheClientPlugin,
-  webhooksPlugin,
-  netGuardPlugin,
   featureFlagsPlugin,
+  netGuardPlugin,
 ];
+
+export { dispatch };
+
+/** `webhooks` for an application that is being loaded: what it declares turns the plugin on, exported or not. */
+export function webhooksDeclaring(
+  definePlugin: (name: string, config: Readonly<Record<string, unknown>>) => unknown,
+): typeof declareWebhooks {
+  return (options) => {
+    const declared = declareWebhooks(options);
+    definePlugin(CUSTOMER_WEBHOOKS, { ...declared.config });
+    return declared;
+  };
+}

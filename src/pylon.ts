@@ -25,6 +25,7 @@ import { functionRoutes } from "./http/function-routes.ts";
 import { httpError } from "./http/http-errors.ts";
 import { createIdempotency, idempotencyTable } from "./http/idempotency.ts";
 import { createMetrics } from "./http/metrics.ts";
+import type { ApiParts } from "./http/openapi.ts";
 import { createRouteRunner } from "./http/route-runner.ts";
 import { createHttpServer, type HttpServer } from "./http/server.ts";
 import { systemRoutes } from "./http/system-routes.ts";
@@ -49,7 +50,7 @@ export interface Platform {
   defer(task: () => void): void;
   readonly storage: CallStorage;
   /** A signer that is faster than WebCrypto's for short messages. @default WebCrypto's */
-  readonly createSigner?: (secret: string) => HmacSigner;
+  readonly createSigner?: (secret: string | Uint8Array) => HmacSigner;
   /** Drivers of Redis and Memcached. */
   readonly openSharedServer: OpenSharedServer;
 }
@@ -100,6 +101,20 @@ export interface Blueprint {
   readonly model: Model;
 }
 
+/** The application's entities and policies and those of its plugins; what it declares itself of a plugin's counts first. */
+function withBrought(own: Manifest, chosen: readonly ChosenPlugin[]): Pick<Manifest, "entities" | "policies"> {
+  const entities = chosen.flatMap(({ plugin }) => plugin.entities ?? []);
+  const declarable = new Set(entities.flatMap(({ def, declarable }) => (declarable ? [def.name] : [])));
+  const isOwn = (list: readonly string[], name: string): boolean => declarable.has(name) && list.includes(name);
+  const declared = own.entities.map(({ name }) => name);
+  const governed = own.policies.map(({ entity }) => entity);
+  const policies = chosen.flatMap(({ plugin }) => plugin.policies ?? []);
+  return {
+    entities: [...own.entities, ...entities.flatMap(({ def }) => (isOwn(declared, def.name) ? [] : [def]))],
+    policies: [...own.policies, ...policies.filter(({ entity }) => !isOwn(governed, entity))],
+  };
+}
+
 /**
  * Reads a manifest and its plugins' configurations. Touches nothing.
  *
@@ -110,11 +125,7 @@ export function readBlueprint(input: unknown, available: readonly Plugin[], env:
   const own = parseManifest(input, { knownEntities: names });
   const chosen = requireChoice(choosePlugins(own, available, env));
   const brought = chosen.flatMap(({ plugin }) => plugin.entities ?? []);
-  const manifest: Manifest = {
-    ...own,
-    entities: [...own.entities, ...brought.map(({ def }) => def)],
-    policies: [...own.policies, ...chosen.flatMap(({ plugin }) => plugin.policies ?? [])],
-  };
+  const manifest: Manifest = { ...own, ...withBrought(own, chosen) };
   const problems = checkManifest(manifest);
   if (problems.length > 0) throw manifestInvalid(problems);
   const readOnly = new Set(brought.flatMap(({ def, readOnly }) => (readOnly ? [def.name] : [])));
@@ -151,6 +162,11 @@ interface Core {
   readonly jobs: JobEngine;
 }
 
+/** What the plugins give application code, by name. */
+function sdkOf(parts: readonly PluginParts[]): Readonly<Record<string, unknown>> {
+  return Object.assign({}, ...parts.map((part) => part.sdk ?? {})) as Record<string, unknown>;
+}
+
 /** Everything that is made from plugins that are set up. */
 function buildCore(
   options: AssemblyOptions,
@@ -165,6 +181,7 @@ function buildCore(
     ulid,
     env,
     storage: platform.storage,
+    sdk: sdkOf(parts),
     timeoutMs: settings.functionTimeoutMs,
     log: ({ name, kind, requestId, message, error }) => {
       const stack = error instanceof Error ? error.stack : undefined;
@@ -271,6 +288,7 @@ function buildServer(core: Core): Server {
     routes,
     model,
     functions,
+    webhooks: Object.assign({}, ...parts.map((part) => part.webhooks ?? {})) as ApiParts["webhooks"],
   });
   routes.push(...system);
   server = createHttpServer({
@@ -312,7 +330,9 @@ export async function assemblePylon(options: AssemblyOptions): Promise<Pylon> {
   await prepareStore(options.store, blueprint);
   const { core, server, sweep } = await openCore(options, blueprint, configuration);
   const { store, clock, log } = options;
-  const upkeep = createUpkeep([sweep, (limit) => core.auth.cleanExpired(clock.now(), limit)], clock, log);
+  const pluginSweeps = core.parts.flatMap((part) => part.sweeps ?? []);
+  const sweeps = [sweep, (limit: number) => core.auth.cleanExpired(clock.now(), limit), ...pluginSweeps];
+  const upkeep = createUpkeep(sweeps, clock, log);
   let closing: Promise<void> | undefined;
   const close = async ({ drainMs = settings.drainMs, closeStore = true }: CloseOptions): Promise<void> => {
     server.drain();
@@ -327,7 +347,7 @@ export async function assemblePylon(options: AssemblyOptions): Promise<Pylon> {
     functions: core.functions,
     auth: core.auth,
     jobs: core.jobs,
-    sdk: Object.assign({}, ...core.parts.map((part) => part.sdk ?? {})) as Record<string, unknown>,
+    sdk: sdkOf(core.parts),
     fetch: (request, peerOf) => server.fetch(request, peerOf),
     call: (name, args, actor = ANONYMOUS) => core.functions.call(name, args, { actor, requestId: null }),
     start() {

@@ -8,10 +8,11 @@ import type { Log } from "../core/log.ts";
 import { createOutbound, type Mode } from "../instance/outbound.ts";
 import { mergeManifests } from "../manifest/merge.ts";
 import { createGuardedFetch } from "../net/guarded-fetch.ts";
-import { PLUGINS } from "../plugins.ts";
+import { dispatch, PLUGINS, webhooksDeclaring } from "../plugins.ts";
 import { assemblePylon, type Blueprint, type Platform, type Pylon, readBlueprint } from "../pylon.ts";
 import { createLateExports, type LateExports } from "../sdk/late-exports.ts";
 import { createSdk } from "../sdk/sdk.ts";
+import { signWebhook, verifyWebhook } from "../sdk/webhooks.ts";
 import type { Store } from "../store/store.ts";
 import { VERSION } from "../version.ts";
 import { cliError } from "./cli-errors.ts";
@@ -64,7 +65,13 @@ export async function loadSource({ platform, dir, log }: AppContext): Promise<Lo
   });
   const source = await platform.loadApp({
     dir,
-    sdk: createSdk({ sdkExports: late.exports }),
+    sdk: createSdk({
+      sdkExports: late.exports,
+      webhooksExports: {
+        declares: (definePlugin) => ({ webhooks: webhooksDeclaring(definePlugin), signWebhook, verifyWebhook }),
+        acts: { dispatch },
+      },
+    }),
     fetch: appFetch,
     onUncaught: (error) =>
       log.error("app.uncaught", {

@@ -14,6 +14,8 @@ export interface Change {
   readonly before: Row | null;
   /** The full row after; null for a delete. */
   readonly after: Row | null;
+  /** The very object that `before` hooks were shown as the draft's `data`: what they remember about it is found again. */
+  readonly draft: Draft["data"];
   readonly actor: Identity;
   readonly requestId: string | null;
   /** Epoch milliseconds. */

@@ -159,6 +159,7 @@ async function apply(context: WriteContext, prepared: Prepared, tx: Tx): Promise
     id: prepared.id,
     before: rows.before,
     after: rows.after,
+    draft: prepared.data,
     actor: context.scope.actor,
     requestId: context.scope.requestId,
     at: context.clock.now(),

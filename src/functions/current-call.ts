@@ -14,6 +14,8 @@ export interface CurrentCall {
   readonly actor: Identity;
   readonly requestId: string | null;
   readonly reader: DataReader;
+  /** What the plugins of this instance give application code: an export that serves every instance finds its own here. */
+  readonly sdk: Readonly<Record<string, unknown>>;
   /**
    * Runs `run` in the transaction of the mutation, or in one of its own for an action. `run` awaits nothing but what it
    * is given.
@@ -21,6 +23,20 @@ export interface CurrentCall {
    * @throws FN_READ_ONLY in a query, FN_ENDED once the function has ended.
    */
   write<T>(run: (writer: DataWriter) => Promise<T>): Promise<T>;
+}
+
+/** Where a context keeps its call: a copy of the context keeps it as well. */
+const CALL: unique symbol = Symbol("pylon.call");
+
+/** The context with its call behind it, for {@link callOf}. */
+export function withCall<Context extends object>(context: Context, call: CurrentCall): Context {
+  return { ...context, [CALL]: call };
+}
+
+/** The call that a handler's `ctx`, or a copy of it, belongs to; undefined for anything else. */
+export function callOf(ctx: unknown): CurrentCall | undefined {
+  if (typeof ctx !== "object" || ctx === null) return undefined;
+  return (ctx as { readonly [CALL]?: CurrentCall })[CALL];
 }
 
 /** The part of AsyncLocalStorage that is needed; the platform hands one in. */

@@ -50,6 +50,8 @@ export interface FunctionsOptions {
   /** What `ctx.env` gives. */
   readonly env: Env;
   readonly storage: CallStorage;
+  /** What the plugins give application code. @default nothing */
+  readonly sdk?: Readonly<Record<string, unknown>>;
   /** @default 30000 */
   readonly timeoutMs?: number;
   /** Calls from outside that run at once; more are answered 503. @default 1000 */
@@ -120,7 +122,8 @@ function wrapRun(options: FunctionsOptions, runtime: FunctionRuntime): (invocati
 
 /** Creates the functions of an instance. */
 export function createFunctions(options: FunctionsOptions): Functions {
-  const { data, clock, env, storage, timeoutMs = DEFAULT_TIMEOUT_MS, maxRunning = DEFAULT_MAX_RUNNING } = options;
+  const { data, clock, env, storage, sdk = {}, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const { maxRunning = DEFAULT_MAX_RUNNING } = options;
   const ulid = options.ulid ?? createUlidSource();
   let definitions = options.definitions;
   let running = 0;
@@ -129,7 +132,7 @@ export function createFunctions(options: FunctionsOptions): Functions {
     if (!definition) throw functionError("FN_NOT_FOUND", { message: `There is no function "${name}"` });
     return definition;
   };
-  const runtime: FunctionRuntime = { data, clock, env: Object.freeze({ ...env }), storage, timeoutMs, ulid, find };
+  const runtime: FunctionRuntime = { data, clock, env: Object.freeze({ ...env }), storage, sdk, timeoutMs, ulid, find };
   const runLogged = wrapRun(options, runtime);
   const runBounded = async (invocation: Invocation): Promise<Json> => {
     if (running >= maxRunning) throw functionError("FN_BUSY", { retryAfterSecs: BUSY_RETRY_SECS });

@@ -10,7 +10,7 @@ import type { Data, DataWriter } from "../data/data.ts";
 import type { DataReader } from "../data/data-reader.ts";
 import type { Scope } from "../data/scope.ts";
 import type { ActionContext, FunctionAuth, MutationContext, QueryContext, WebhookRequest } from "./contexts.ts";
-import { type CallStorage, createTurnstile, type CurrentCall, type Turnstile } from "./current-call.ts";
+import { type CallStorage, createTurnstile, type CurrentCall, type Turnstile, withCall } from "./current-call.ts";
 import { type Deadline, startDeadline } from "./deadline.ts";
 import type { FunctionDefinition, FunctionKind } from "./define.ts";
 import { createDbReader, createDbWriter, type RowWriter } from "./function-db.ts";
@@ -27,6 +27,7 @@ export interface FunctionRuntime extends ScheduleSource {
   readonly clock: Clock;
   readonly env: Env;
   readonly storage: CallStorage;
+  readonly sdk: CurrentCall["sdk"];
   readonly timeoutMs: number;
 }
 
@@ -137,8 +138,9 @@ async function attempt(parts: Attempt): Promise<Json> {
   const args = readArgs(invocation);
   const turnstile = createTurnstile();
   const write: CurrentCall["write"] = (run) => turnstile.pass(() => parts.write(run));
-  const call: CurrentCall = { name, kind: definition.kind, actor, requestId, reader: parts.reader, write };
-  const context = CONTEXTS[definition.kind]({ ...parts, call, turnstile });
+  const { sdk } = runtime;
+  const call: CurrentCall = { name, kind: definition.kind, actor, requestId, reader: parts.reader, sdk, write };
+  const context = withCall(CONTEXTS[definition.kind]({ ...parts, call, turnstile }), call);
   try {
     const handler = async (): Promise<unknown> => definition.handler(context as never, args);
     const result = await deadline.race(runtime.storage.run(call, handler));

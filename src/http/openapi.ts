@@ -3,6 +3,7 @@
 
 import type { Json, JsonObject } from "../core/json.ts";
 import type { FunctionInfo } from "../functions/functions.ts";
+import type { OutgoingWebhook } from "../plugin/plugin.ts";
 import type { Method, Route } from "../plugin/route.ts";
 import { type Components, createComponents, createNames } from "./openapi-components.ts";
 import {
@@ -29,6 +30,8 @@ export interface ApiParts {
   readonly functions: readonly FunctionInfo[];
   /** Null: the address that the document was read from. */
   readonly publicUrl: string | null;
+  /** What is sent to others, by name. @default nothing */
+  readonly webhooks?: Readonly<Record<string, OutgoingWebhook>>;
 }
 
 const DIALECT = "https://json-schema.org/draft/2020-12/schema";
@@ -103,6 +106,31 @@ function tagsOf(endpoints: readonly Endpoint[]): JsonObject[] {
   return [...new Set(endpoints.map(({ route }) => route.tag))].map((name) => ({ name }));
 }
 
+/** A request that others receive: any 2xx is taken for an answer (https://spec.openapis.org/oas/v3.1.0#oas-webhooks). */
+function describeWebhook(name: string, { summary, headers, body }: OutgoingWebhook): JsonObject {
+  const parameters = Object.entries(headers).map(([header, described]): JsonObject => ({
+    name: header,
+    in: "header",
+    required: true,
+    ...described,
+  }));
+  return {
+    post: {
+      operationId: name,
+      summary,
+      tags: ["webhooks"],
+      parameters,
+      requestBody: { required: true, content: { "application/json": { schema: body } } },
+      responses: { "2XX": { description: "Taken; anything else is tried again" } },
+    },
+  };
+}
+
+function describeWebhooks(webhooks: Readonly<Record<string, OutgoingWebhook>>): JsonObject {
+  const described = Object.entries(webhooks).map(([name, webhook]) => [name, describeWebhook(name, webhook)] as const);
+  return described.length === 0 ? {} : { webhooks: Object.fromEntries(described) };
+}
+
 /** Describes everything that is served. Pure. */
 export function describeApi(parts: ApiParts): JsonObject {
   const components = createComponents();
@@ -116,6 +144,7 @@ export function describeApi(parts: ApiParts): JsonObject {
     servers: [{ url: parts.publicUrl ?? "/" }],
     tags: tagsOf(endpoints),
     paths: describePaths(endpoints, components),
+    ...describeWebhooks(parts.webhooks ?? {}),
     components: { schemas: components.schemas, ...SHARED },
   };
 }

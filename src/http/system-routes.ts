@@ -7,7 +7,7 @@ import type { Functions } from "../functions/functions.ts";
 import { type Access, defineRoute, type Route } from "../plugin/route.ts";
 import type { Store } from "../store/store.ts";
 import type { Metrics } from "./metrics.ts";
-import { createApiDocument } from "./openapi.ts";
+import { type ApiParts, createApiDocument } from "./openapi.ts";
 import { objectOf, TEXT, TEXTS } from "./openapi-schema.ts";
 
 /** A probe that has not answered by then counts as failed. */
@@ -37,6 +37,8 @@ export interface SystemRoutesOptions {
   readonly routes: readonly Route[];
   readonly model: Pick<Model, "entities">;
   readonly functions: Pick<Functions, "list">;
+  /** What is sent to others. @default nothing */
+  readonly webhooks?: ApiParts["webhooks"];
 }
 
 const TAG = "system";
@@ -147,8 +149,8 @@ export function systemRoutes(options: SystemRoutesOptions): Route[] {
   const documentText = (): string => document();
   const own = [healthRoute(options), readinessRoute(options), metricsRoute(options), openApiRoute(documentText)];
   const routes = [...options.routes, ...own];
-  const document = createApiDocument({ name, version: appVersion, routes, entities: model.entities, publicUrl }, () =>
-    functions.list(),
-  );
+  const { webhooks = {} } = options;
+  const fixed = { name, version: appVersion, routes, entities: model.entities, publicUrl, webhooks };
+  const document = createApiDocument(fixed, () => functions.list());
   return own;
 }

@@ -9,6 +9,8 @@ export interface HandlerTable {
   ofLane(lane: string): JobHandler | undefined;
   /** Jobs of the lane that may run at once. */
   laneLimit(lane: string): number;
+  /** Milliseconds between the starts of two jobs of the lane; 0 for none. */
+  laneIntervalMs(lane: string): number;
 }
 
 const MAX_REMEMBERED_LANES = 10_000;
@@ -48,5 +50,6 @@ export function createHandlerTable(handlers: readonly JobHandler[]): HandlerTabl
       const limit = ofLane(lane)?.laneConcurrency ?? DEFAULT_LANE_LIMIT;
       return typeof limit === "function" ? limit(lane) : limit;
     },
+    laneIntervalMs: (lane) => ofLane(lane)?.laneIntervalMs?.(lane) ?? 0,
   };
 }

@@ -39,6 +39,11 @@ export interface JobHandler {
   /** Jobs of one lane that run at once in this process, 1 or more; a function is asked before each claim. */
   readonly laneConcurrency: number | ((lane: string) => number);
   /**
+   * Milliseconds between the starts of two jobs of a lane in this process, however many are due; 0 for no pause. Asked
+   * before each claim. Intervals below 20 ms are kept on average. @default none
+   */
+  readonly laneIntervalMs?: (lane: string) => number;
+  /**
    * Runs one attempt. At least once: it may run again for an attempt whose outcome was lost, so effects outside need an
    * idempotency key (`job.id`). A throw counts as a retry by the engine's default backoff.
    */

@@ -25,8 +25,8 @@ export interface JobRunnerOptions {
    * the lane left alone for {@link UNKNOWN_KIND_RETRY_MS}.
    */
   readonly onUnknown: (run: JobRun) => void;
-  /** A run's slot is free again. */
-  readonly onFree: (run: JobRun) => void;
+  /** A run's slot is free again, after its handler was under way for `ranMs`; null when it never began. */
+  readonly onFree: (run: JobRun, ranMs: number | null) => void;
   /** A lease was lost under a handler. */
   readonly onLost: (run: JobRun) => void;
 }
@@ -174,7 +174,7 @@ class Runner implements JobRunner {
     const index = waiting.indexOf(run);
     if (index >= 0) waiting.splice(index, 1);
     this.active--;
-    this.#options.onFree(run);
+    this.#options.onFree(run, null);
   }
 
   #run(run: JobRun, handler: JobHandler, context: JobContext): void {
@@ -224,7 +224,7 @@ class Runner implements JobRunner {
     slots.taken--;
     this.#fill(run.lane, slots);
     if (slots.taken === 0 && slots.waiting.length === 0) this.#slots.delete(run.lane);
-    this.#options.onFree(run);
+    this.#options.onFree(run, this.#options.clock.monotonic() - run.startedMonotonicMs);
   }
 }
 

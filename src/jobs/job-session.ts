@@ -94,6 +94,8 @@ class Session implements JobSession {
       limitOf: (lane) => handlers.laneLimit(lane),
       aheadPerSlot: limits.aheadPerSlot,
       aheadBelow: limits.capacity / 2,
+      capacity: limits.capacity,
+      intervalOf: (lane) => handlers.laneIntervalMs(lane),
     });
     this.#timer = createWakeTimer(clock, () => this.#advance());
     this.#runner = this.#createRunner();
@@ -174,8 +176,8 @@ class Session implements JobSession {
         this.#lanes.park(run.lane, nowMs + UNKNOWN_KIND_RETRY_MS, nowMs);
         this.#tend();
       },
-      onFree: (run) => {
-        this.#lanes.finished(run.lane, clock.now());
+      onFree: (run, ranMs) => {
+        this.#lanes.finished(run.lane, clock.now(), ranMs);
         this.#bell.ring();
       },
       onLost: () => {

@@ -1,13 +1,14 @@
 // Which lanes are due, and how much may be claimed from each. Pure: time is an argument. The wheel holds lanes, not jobs:
 // a lane with a million sleeping jobs is one entry, and losing an entry delays a lane until the next refresh, no more.
 
+import { type LaneManner, LaneShares } from "./lane-shares.ts";
 import { createTimerWheel, type TimerHandle, type TimerWheel } from "./timer-wheel.ts";
 
 /**
  * Where a lane is. `idle` lanes wait for a hint or a free slot, `sleeping` ones are on the wheel, `ready` ones in the
- * ring, and a `claiming` lane is in the transaction under way.
+ * ring, a `claiming` lane is in the transaction under way, and a `crowded` one waits for others to give places back.
  */
-type LanePlace = "idle" | "sleeping" | "ready" | "claiming";
+type LanePlace = "idle" | "sleeping" | "ready" | "claiming" | "crowded";
 
 /** A lane that has jobs under way or due within the horizon. */
 export interface Lane {
@@ -16,11 +17,17 @@ export interface Lane {
   readonly id: number;
   /** Jobs of this lane that this engine holds: those whose handler runs, and those claimed ahead of their turn. */
   running: number;
+  /** Jobs that the claim under way may bring. */
+  reserved: number;
   place: LanePlace;
+  manner: LaneManner;
   /** The earliest due time that is known; Infinity for none. Epoch milliseconds, like all times here. */
   dueAt: number;
   /** Not claimed before, whatever is due. */
   holdUntil: number;
+  /** When jobs were last started, and how many: the interval behind them is the one that the lane has now. */
+  pacedAt: number;
+  pacedJobs: number;
   timer: TimerHandle;
 }
 
@@ -62,6 +69,13 @@ export interface LaneScheduleOptions {
    * not take the room that others need. @default no bound
    */
   readonly aheadBelow?: number;
+  /** Places of all lanes together; lanes share them as {@link LaneShares} says. @default no bound */
+  readonly capacity?: number;
+  /**
+   * Milliseconds between the starts of two jobs of the lane; 0 when there is no need. Asked before each claim. A lane with
+   * an interval is not claimed ahead. @default none has one
+   */
+  readonly intervalOf?: (lane: string) => number;
 }
 
 /** Jobs of one lane that are claimed ahead at the most. */
@@ -84,8 +98,8 @@ export interface LaneSchedule {
   claimed(outcome: LaneClaimed, nowMs: number): void;
   /** The claim did not commit: the lane is as due as before. */
   unclaimed(claim: LaneClaim, nowMs: number): void;
-  /** A handler of the lane has ended. */
-  finished(lane: Lane, nowMs: number): void;
+  /** A job of the lane is not held any more, after its handler ran for `ranMs`; null when none did. */
+  finished(lane: Lane, nowMs: number, ranMs?: number | null): void;
   /** Leaves the lane alone until `untilMs` and looks again then. */
   park(lane: Lane, untilMs: number, nowMs: number): void;
 }
@@ -94,6 +108,8 @@ export interface LaneSchedule {
  * A lane has something due and yet gives nothing while another process holds its rows: asking again at once would spin.
  */
 const EMPTY_CLAIM_PAUSE_MS = 50;
+/** A lane that wants shorter intervals gets several jobs at once: each claim costs a commit. */
+const PACE_STEP_MS = 20;
 
 /** Lanes in the order in which they became ready; taking from the front costs no copying. */
 class ReadyRing {
@@ -106,6 +122,13 @@ class ReadyRing {
 
   push(lane: Lane): void {
     this.#lanes.push(lane);
+  }
+
+  /** Puts lanes in front of the others. */
+  unshift(lanes: readonly Lane[]): void {
+    if (lanes.length === 0) return;
+    this.#lanes = [...lanes, ...this.#lanes.slice(this.#head)];
+    this.#head = 0;
   }
 
   shift(): Lane | undefined {
@@ -130,9 +153,10 @@ class LaneTable {
     return this.#byId[id];
   }
 
-  add(name: string): Lane {
+  add(name: string, manner: LaneManner): Lane {
     const id = this.#freeIds.pop() ?? this.#byId.length;
-    const lane: Lane = { name, id, running: 0, place: "idle", dueAt: Infinity, holdUntil: -Infinity, timer: -1 };
+    const times = { dueAt: Infinity, holdUntil: -Infinity, pacedAt: -Infinity, pacedJobs: 0 };
+    const lane: Lane = { name, id, running: 0, reserved: 0, place: "idle", manner, ...times, timer: -1 };
     this.#byId[id] = lane;
     this.byName.set(name, lane);
     return lane;
@@ -150,14 +174,16 @@ class Schedule implements LaneSchedule {
   readonly #wheel: TimerWheel;
   readonly #lanes: LaneTable = new LaneTable();
   readonly #ring: ReadyRing = new ReadyRing();
+  /** Lanes with something due that may hold no more places for now. */
+  readonly #crowd: ReadyRing = new ReadyRing();
+  readonly #shares: LaneShares;
   #nowMs: number;
-  /** Jobs held by all lanes together. */
-  #held = 0;
 
   constructor(options: LaneScheduleOptions) {
     this.#options = options;
     this.#nowMs = options.startMs;
     this.#wheel = createTimerWheel({ startMs: options.startMs });
+    this.#shares = new LaneShares(options.capacity ?? Infinity);
   }
 
   get size(): number {
@@ -172,7 +198,7 @@ class Schedule implements LaneSchedule {
     // The wheel has to go back with the clock first: it would take what is due in a moment for overdue.
     if (nowMs < this.#nowMs) this.advance(nowMs);
     if (dueAt > nowMs + this.#options.horizonMs) return;
-    const lane = this.#lanes.byName.get(name) ?? this.#lanes.add(name);
+    const lane = this.#lanes.byName.get(name) ?? this.#lanes.add(name, this.#shares.mannerOf(name, nowMs));
     const isEarlier = dueAt < lane.dueAt;
     if (isEarlier) lane.dueAt = dueAt;
     // A full lane may have room meanwhile: its limit can change.
@@ -198,44 +224,61 @@ class Schedule implements LaneSchedule {
     const claims: LaneClaim[] = [];
     const lanes = Math.min(this.#ring.size, room.maxLanes, room.maxJobs);
     let jobs = room.maxJobs;
+    const denied: Lane[] = [];
     for (let left = lanes; left > 0; left--) {
       const lane = this.#ring.shift();
       if (!lane) break;
-      const limit = Math.min(this.#roomOf(lane), Math.ceil(jobs / left));
-      if (limit < 1 || lane.holdUntil > nowMs) {
+      const limit = Math.min(this.#roomOf(lane), this.#paceOf(lane), Math.ceil(jobs / left));
+      if (limit < 1 && lane.running === 0) {
+        denied.push(lane);
+        continue;
+      }
+      if (limit < 1 || this.#heldUntil(lane) > nowMs) {
         lane.place = "idle";
         this.#place(lane, nowMs);
         continue;
       }
       jobs -= limit;
+      this.#reserve(lane, limit);
       lane.place = "claiming";
       // From here on only hints that come while the claim is under way count: it takes whatever was known before.
       lane.dueAt = Infinity;
       claims.push({ lane, limit });
     }
+    // Where they were: behind the others some would never have their turn.
+    for (const lane of denied) lane.place = "crowded";
+    this.#crowd.unshift(denied);
     return claims;
   }
 
   claimed({ claim: { lane, limit }, count, nextDueAt, claimedAtMs }: LaneClaimed, nowMs: number): void {
     lane.place = "idle";
+    this.#reserve(lane, 0);
+    this.#shares.took(lane, count);
     lane.running += count;
-    this.#held += count;
     const next = count === limit ? nowMs : (nextDueAt ?? Infinity);
     if (next <= nowMs + this.#options.horizonMs) lane.dueAt = Math.min(lane.dueAt, next);
     if (count === 0 && next <= claimedAtMs) lane.holdUntil = nowMs + EMPTY_CLAIM_PAUSE_MS;
+    if (count > 0) {
+      lane.pacedAt = nowMs;
+      lane.pacedJobs = count;
+    }
     this.#place(lane, nowMs);
+    this.#admit();
   }
 
   unclaimed({ lane }: LaneClaim, nowMs: number): void {
     lane.place = "idle";
+    this.#reserve(lane, 0);
     lane.dueAt = Math.min(lane.dueAt, nowMs);
     this.#place(lane, nowMs);
   }
 
-  finished(lane: Lane, nowMs: number): void {
+  finished(lane: Lane, nowMs: number, ranMs: number | null = null): void {
+    lane.manner = this.#shares.gaveBack(lane, ranMs, nowMs);
     lane.running--;
-    this.#held--;
     if (lane.place === "idle") this.#place(lane, nowMs);
+    this.#admit();
   }
 
   park(lane: Lane, untilMs: number, nowMs: number): void {
@@ -248,21 +291,44 @@ class Schedule implements LaneSchedule {
     return Math.max(1, Math.floor(this.#options.limitOf(lane.name)));
   }
 
-  #aheadOf(limit: number): number {
-    if (this.#held >= (this.#options.aheadBelow ?? Infinity)) return 0;
-    return Math.min(limit * (this.#options.aheadPerSlot ?? 0), MAX_AHEAD);
+  /** Places for what a claim may bring: those that are taken with it share with this lane already. */
+  #reserve(lane: Lane, count: number): void {
+    this.#shares.took(lane, count - lane.reserved);
+    lane.reserved = count;
+  }
+
+  /** The end of the pause that the lane makes, whatever is due. */
+  #heldUntil(lane: Lane): number {
+    const intervalMs = this.#intervalOf(lane);
+    return Math.max(lane.holdUntil, intervalMs > 0 ? lane.pacedAt + lane.pacedJobs * intervalMs : -Infinity);
+  }
+
+  #intervalOf(lane: Lane): number {
+    return Math.max(0, this.#options.intervalOf?.(lane.name) ?? 0);
+  }
+
+  /** Jobs that may start at once. */
+  #paceOf(lane: Lane): number {
+    const intervalMs = this.#intervalOf(lane);
+    return intervalMs > 0 ? Math.ceil(PACE_STEP_MS / intervalMs) : Infinity;
+  }
+
+  #aheadOf(lane: Lane, limit: number): number {
+    if (this.#shares.held >= (this.#options.aheadBelow ?? Infinity)) return 0;
+    if (this.#intervalOf(lane) > 0) return 0;
+    return Math.min(limit * (this.#options.aheadPerSlot ?? 0), MAX_AHEAD, this.#shares.aheadOf(lane));
   }
 
   /** Jobs that may be claimed from the lane now. */
   #roomOf(lane: Lane): number {
-    const limit = this.#limitOf(lane);
-    return limit + this.#aheadOf(limit) - lane.running;
+    const limit = this.#shares.shareOf(lane, this.#limitOf(lane));
+    return limit + this.#aheadOf(lane, limit) - lane.running;
   }
 
   /** Whether a slot is free, or half of what was claimed ahead is used up: claiming one by one would cost a commit each. */
   #isHungry(lane: Lane): boolean {
-    const limit = this.#limitOf(lane);
-    const ahead = this.#aheadOf(limit);
+    const limit = this.#shares.shareOf(lane, this.#limitOf(lane));
+    const ahead = this.#aheadOf(lane, limit);
     // At the half, not below it: half a batch of outcomes is when they are settled, and one commit does for both.
     return ahead > 0 ? lane.running <= limit + Math.floor(ahead / 2) : lane.running < limit;
   }
@@ -270,8 +336,8 @@ class Schedule implements LaneSchedule {
   /** After the clock was set back: a pause of a moment would have become one of an hour. */
   #liftHolds(nowMs: number): void {
     for (const lane of this.#lanes.byName.values()) {
-      if (lane.holdUntil === -Infinity) continue;
       lane.holdUntil = -Infinity;
+      lane.pacedAt = -Infinity;
       if (lane.place === "sleeping") this.#place(lane, nowMs);
     }
   }
@@ -281,18 +347,52 @@ class Schedule implements LaneSchedule {
     if (lane.place === "sleeping") this.#wheel.cancel(lane.timer);
     lane.place = "idle";
     if (lane.dueAt === Infinity) {
-      if (lane.running === 0) this.#lanes.remove(lane);
+      if (lane.running === 0) this.#retire(lane, nowMs);
       return;
     }
-    const wakeAt = Math.max(lane.dueAt, lane.holdUntil);
+    const wakeAt = Math.max(lane.dueAt, this.#heldUntil(lane));
     if (wakeAt > nowMs) {
-      lane.place = "sleeping";
-      lane.timer = this.#wheel.add(wakeAt, lane.id);
+      this.#sleep(lane, wakeAt);
     } else if (this.#isHungry(lane)) {
-      lane.place = "ready";
-      this.#ring.push(lane);
+      // A slow one goes behind those that have waited for longer.
+      if (lane.manner !== "slow" || this.#crowd.size === 0) return this.#offer(lane);
+      this.#queue(lane);
+      this.#admit();
+    } else if (lane.running === 0) {
+      this.#queue(lane);
     }
     // A full lane stays idle: the next handler that ends places it again.
+  }
+
+  #offer(lane: Lane): void {
+    lane.place = "ready";
+    this.#ring.push(lane);
+  }
+
+  #queue(lane: Lane): void {
+    lane.place = "crowded";
+    this.#crowd.push(lane);
+  }
+
+  #sleep(lane: Lane, untilMs: number): void {
+    lane.place = "sleeping";
+    lane.timer = this.#wheel.add(untilMs, lane.id);
+  }
+
+  /** Forgets a lane that has nothing more to do, once its pause is over: what comes next has to keep it. */
+  #retire(lane: Lane, nowMs: number): void {
+    const heldUntil = this.#heldUntil(lane);
+    if (heldUntil > nowMs) this.#sleep(lane, heldUntil);
+    else this.#lanes.remove(lane);
+  }
+
+  /** Offers the lane that has waited longest for a place, when there may be one. */
+  #admit(): void {
+    if (!this.#shares.hasRoomForSlow) return;
+    const lane = this.#crowd.shift();
+    if (!lane) return;
+    if (this.#isHungry(lane)) this.#offer(lane);
+    else lane.place = "idle";
   }
 }
 

@@ -23,6 +23,20 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** RFC 9110 section 5.5: no control character but the tab, and only what one byte can carry. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
+/** RFC 9110 section 5.5 without obs-text: runtimes and receivers do not agree on the encoding of anything beyond ASCII. */
+const PLAIN_VALUE = /^[\t\x20-\x7e]*$/;
+const MAX_NAME_CHARS = 100;
+
+/** Whether a configured header can have this name: a token of at most 100 characters. */
+export function isHeaderName(name: string): boolean {
+  return name.length <= MAX_NAME_CHARS && TOKEN.test(name);
+}
+
+/** Whether a configured header can have this value: ASCII without line breaks. */
+export function isHeaderValue(value: string): boolean {
+  return PLAIN_VALUE.test(value);
+}
+
 /** Whether `method` is one that can be sent: a token, and none that asks a proxy or the connection for something. */
 export function isSendableMethod(method: string): boolean {
   return TOKEN.test(method) && !/^(?:CONNECT|TRACE|TRACK)$/i.test(method);

@@ -6,6 +6,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Env } from "../core/env.ts";
 import type { Problem } from "../core/errors.ts";
 import type { UlidSource } from "../core/ids.ts";
+import type { JsonObject } from "../core/json.ts";
 import type { Log } from "../core/log.ts";
 import type { HmacSigner } from "../crypto/hmac.ts";
 import type { WriteHooks } from "../data/change.ts";
@@ -30,7 +31,7 @@ export interface PluginHost {
   /** Outbound HTTP behind the network guard. */
   readonly http: GuardedClient;
   /** HMAC-SHA256 with a secret. @throws RangeError when it is empty. */
-  readonly createSigner: (secret: string) => HmacSigner;
+  readonly createSigner: (secret: string | Uint8Array) => HmacSigner;
   /** Connects to a cache server that other processes use as well. */
   readonly openSharedServer: OpenSharedServer;
   data(): Data;
@@ -54,22 +55,42 @@ export interface PluginParts {
   readonly hooks?: WriteHooks;
   readonly jobs?: readonly JobHandler[];
   readonly routes?: readonly Route[];
-  /** Exports of `@pylonsync/sdk` that are bound to this instance. */
+  /** Exports of the SDK that are bound to this instance. */
   readonly sdk?: Readonly<Record<string, unknown>>;
   /** Begins what the plugin does without being asked. Not called for an instance that only answers requests. */
   start?(): void;
   /** The instance is stopping: ends answers that would not end by themselves. Called at most once, ahead of `close`. */
   drain?(): void;
+  /** Remove what has expired: at most `limit` rows, answering how many. Asked again and again while the instance runs. */
+  readonly sweeps?: readonly ((limit: number) => Promise<number>)[];
+  /** Requests that this instance sends to others, by name, for the OpenAPI document. */
+  readonly webhooks?: Readonly<Record<string, OutgoingWebhook>>;
   /** Releases what `setup` opened. Called once; safe after a failed start. */
   close?(): void | Promise<void>;
+}
+
+/** A request that others may receive, as OpenAPI describes it. */
+export interface OutgoingWebhook {
+  readonly summary: string;
+  readonly headers: Readonly<Record<string, { readonly description: string; readonly schema: JsonObject }>>;
+  /** JSON Schema of the body. */
+  readonly body: JsonObject;
+}
+
+export interface PluginEntity {
+  readonly def: EntityDef;
+  /** Written by Pylon alone. */
+  readonly readOnly: boolean;
+  /** The application may declare it itself, and the policies with it: what it declares then counts in place of this. */
+  readonly declarable?: boolean;
 }
 
 export interface Plugin<Config = unknown> {
   readonly name: string;
   /** Refuses unknown keys and lists every problem. */
   readonly config: ZodType<Config>;
-  /** Entities that it brings; `readOnly` ones are written by Pylon alone. */
-  readonly entities?: readonly { readonly def: EntityDef; readonly readOnly: boolean }[];
+  /** Entities that it brings. */
+  readonly entities?: readonly PluginEntity[];
   readonly policies?: readonly PolicyDef[];
   /** Tables that are not entities. */
   readonly tables?: readonly TableSpec[];

@@ -3,7 +3,7 @@
 
 import { app, buildManifest, entity, field, policy } from "../manifest/dsl.ts";
 import type { PluginEntry } from "../manifest/merge.ts";
-import { createPluginCollector } from "./define-plugin.ts";
+import { createPluginCollector, type DefinePlugin } from "./define-plugin.ts";
 import * as functions from "./functions.ts";
 
 export const SDK_MODULE_NAMES = ["@pylonsync/sdk", "@pylonsync/functions", "@pylonsync/webhooks"] as const;
@@ -24,7 +24,8 @@ export interface SdkHost {
   readonly sdkExports?: Exports;
   /** Of `@pylonsync/webhooks`. */
   readonly webhooksExports?: {
-    readonly declares?: Exports;
+    /** A function when what is declared turns a plugin on. */
+    readonly declares?: Exports | ((definePlugin: DefinePlugin) => Exports);
     readonly acts?: Exports;
   };
 }
@@ -42,6 +43,7 @@ export interface Sdk {
 export function createSdk(host: SdkHost): Sdk {
   const collector = createPluginCollector();
   const { declares = {}, acts = {} } = host.webhooksExports ?? {};
+  const webhooksDeclares = typeof declares === "function" ? declares(collector.definePlugin) : declares;
   return {
     modules: {
       "@pylonsync/sdk": {
@@ -49,7 +51,7 @@ export function createSdk(host: SdkHost): Sdk {
         acts: { ...host.sdkExports },
       },
       "@pylonsync/functions": { declares: { ...functions }, acts: {} },
-      "@pylonsync/webhooks": { declares: { ...declares }, acts: { ...acts } },
+      "@pylonsync/webhooks": { declares: { ...webhooksDeclares }, acts: { ...acts } },
     },
     pluginsMissingFrom: (listed) => collector.missingFrom(listed),
     close: () => collector.close(),

@@ -21,8 +21,8 @@ const server = Bun.serve({
     if (count === 0) firstMs = arrivedMs;
     count += 1;
     if (timed) {
-      const { timestamp } = JSON.parse(body) as { timestamp: string };
-      latencies.push(arrivedMs - Date.parse(timestamp));
+      const { timestamp, occurredAt } = JSON.parse(body) as { timestamp?: string; occurredAt?: string };
+      latencies.push(arrivedMs - Date.parse(timestamp ?? occurredAt ?? ""));
     }
     if (count === expected) console.log(`done ${JSON.stringify({ ms: epochMs() - firstMs, count })}`);
     return new Response("ok");

@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { BINARY } from "./bench-app.ts";
 import { cacheBench } from "./cache.bench.ts";
+import { customerWebhooksBench } from "./customer-webhooks.bench.ts";
 import { drainBench } from "./drain.bench.ts";
 import { renderFigure, type Figure } from "./figure.ts";
 import { flagsBench } from "./flags.bench.ts";
@@ -23,6 +24,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   start: startBench,
   flags: flagsBench,
   cache: cacheBench,
+  customers: customerWebhooksBench,
 };
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));

@@ -153,6 +153,20 @@ import type * as dsl from "${join(ROOT, "src/manifest/dsl.ts")}";
 import type { EntityDef, Manifest, PolicyDef } from "${join(ROOT, "src/manifest/manifest.ts")}";
 import type { PluginEntry } from "${join(ROOT, "src/manifest/merge.ts")}";
 
+import type { DeclaredWebhooks } from "${join(ROOT, "src/plugins/customer-webhooks/declare-webhooks.ts")}";
+import type { WebhooksOptions } from "${join(ROOT, "src/plugins/customer-webhooks/webhooks-config.ts")}";
+import { dispatch } from "${join(ROOT, "src/plugins/customer-webhooks/dispatch.ts")}";
+import { signWebhook, verifyWebhook } from "${join(ROOT, "src/sdk/webhooks.ts")}";
+import type * as customerWebhooks from "@pylonsync/webhooks";
+
+const realWebhooks = { dispatch, signWebhook, verifyWebhook };
+declare const declaredWebhooks: typeof customerWebhooks;
+export const webhooksFit: Omit<typeof customerWebhooks, "webhooks"> = realWebhooks;
+export const declaredWebhooksFit: Omit<typeof realWebhooks, "dispatch"> = declaredWebhooks;
+export const declaredHooksFit: ReturnType<typeof declaredWebhooks.webhooks> = null as never as DeclaredWebhooks;
+export const realHooksFit: DeclaredWebhooks = null as never as ReturnType<typeof declaredWebhooks.webhooks>;
+export const optionKeys: SameKeys<WebhooksOptions, customerWebhooks.WebhooksOptions> = true;
+
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
 type SameKeys<A, B> = Same<keyof A, keyof B>;
 type Fits<A, B> = [A] extends [B] ? true : never;

@@ -364,6 +364,8 @@ export class Simulation {
     return {
       kind: "work",
       laneConcurrency: 3,
+      // One lane is paced: whatever happens, its jobs come to their end as well.
+      laneIntervalMs: (lane) => (lane.endsWith("0") ? 700 : 0),
       run: async (job) => {
         const process = of();
         const plan = this.#plans.get(job.id);

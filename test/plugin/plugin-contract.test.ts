@@ -6,6 +6,7 @@ import { describe, it } from "node:test";
 import { featureFlagsPlugin } from "../../src/plugins/feature-flags/feature-flags-plugin.ts";
 import { cacheClientPlugin } from "../../src/plugins/cache-client/cache-client-plugin.ts";
 import { cachePlugin } from "../../src/plugins/cache/cache-plugin.ts";
+import { customerWebhooksPlugin } from "../../src/plugins/customer-webhooks/customer-webhooks-plugin.ts";
 import { netGuardPlugin } from "../../src/plugins/net-guard/net-guard-plugin.ts";
 import { webhooksPlugin } from "../../src/plugins/webhooks/webhooks-plugin.ts";
 import { PLUGINS } from "../../src/plugins.ts";
@@ -34,6 +35,15 @@ const CASES: readonly PluginCase[] = [
       ],
     },
     env: { HOOK_SECRET: "a-secret-that-nobody-sees", HOOK_TOKEN: "a-token-that-nobody-sees" },
+  },
+  {
+    plugin: customerWebhooksPlugin,
+    config: {
+      retrySchedule: [5, 300],
+      replayToleranceSecs: 300,
+      attemptRetentionDays: 30,
+      eventTypes: { "invoice.paid": { description: "Money came in", schema: { type: "object" } } },
+    },
   },
   {
     plugin: netGuardPlugin,

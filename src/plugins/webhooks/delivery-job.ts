@@ -6,9 +6,10 @@ import { SYSTEM } from "../../core/identity.ts";
 import { isJson } from "../../core/json.ts";
 import type { HmacSigner } from "../../crypto/hmac.ts";
 import type { Data } from "../../data/data.ts";
-import { exponentialDelayMs, retryAfterMs } from "../../jobs/backoff.ts";
+import { exponentialDelayMs } from "../../jobs/backoff.ts";
 import type { JobContext, JobHandler, JobOutcome } from "../../jobs/job-handler.ts";
-import type { GuardedClient, OutboundOutcome } from "../../net/guarded-client.ts";
+import { type AttemptResult, failedAttempt, judgeOutcome, triesOf } from "../../jobs/outbound-attempt.ts";
+import type { GuardedClient } from "../../net/guarded-client.ts";
 import type { Job, Tx } from "../../store/store.ts";
 import { DEAD_LETTER } from "./dead-letter.ts";
 import { bodyOf, DELIVERY_KIND, deliveryOf, signatureHeader, type Delivery } from "./delivery.ts";
@@ -21,38 +22,6 @@ import type { Hook } from "./hook-config.ts";
 const HOOK_CONCURRENCY = 48;
 /** The longest wait between two attempts. */
 const MAX_DELAY_MS = 30 * 86_400_000;
-
-/** How often the delivery was sent, this time included. A claim that ended with its process may never have sent it. */
-function triesOf(job: Job): number {
-  return job.attempt - job.lost;
-}
-
-/** The end of an attempt, before it is known whether another follows. */
-export interface AttemptResult {
-  readonly delivered: boolean;
-  readonly status: number | null;
-  readonly error: string | null;
-  /** No later attempt can succeed. */
-  readonly final: boolean;
-  /** What the receiver asked for. Milliseconds. */
-  readonly retryAfterMs: number | undefined;
-}
-
-/** Judges what came back (contract: 2xx delivers; Retry-After counts on 429 and 503). */
-export function judgeOutcome(outcome: OutboundOutcome, now: number): AttemptResult {
-  if (outcome.kind === "blocked") {
-    const error = `${outcome.code}: ${outcome.reason}`;
-    return { delivered: false, status: null, error, final: outcome.literal, retryAfterMs: undefined };
-  }
-  if (outcome.kind === "failed") {
-    const error = `${outcome.code}: ${outcome.message}`;
-    return { delivered: false, status: null, error, final: false, retryAfterMs: undefined };
-  }
-  const { status, headers } = outcome;
-  const delivered = status >= 200 && status < 300;
-  const asked = status === 429 || status === 503 ? retryAfterMs(headers.get("retry-after"), now) : undefined;
-  return { delivered, status, error: delivered ? null : `HTTP ${status}`, final: false, retryAfterMs: asked };
-}
 
 /** The delay before attempt n+1: `backoff × 2^(n-1)` with up to 10 % jitter, or what the receiver asked for if longer. */
 export function nextDelayMs(hook: Hook, attempt: number, result: AttemptResult, random: () => number): number {
@@ -113,13 +82,7 @@ export interface DeliveryJobOptions {
   readonly createSigner: (secret: string) => HmacSigner;
 }
 
-const HOOK_REMOVED: AttemptResult = {
-  delivered: false,
-  status: null,
-  error: "HOOK_REMOVED: The configuration has no such hook any more",
-  final: true,
-  retryAfterMs: undefined,
-};
+const HOOK_REMOVED = failedAttempt("HOOK_REMOVED: The configuration has no such hook any more", true);
 
 export function createDeliveryJob(options: DeliveryJobOptions): JobHandler {
   const signers = new Map<Hook, HmacSigner>();

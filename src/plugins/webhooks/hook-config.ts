@@ -5,23 +5,13 @@ import type { Env } from "../../core/env.ts";
 import type { Problem } from "../../core/errors.ts";
 import type { WriteOp } from "../../data/change.ts";
 import type { Manifest } from "../../manifest/manifest.ts";
-import { RESERVED_HEADERS } from "../../net/outbound-headers.ts";
+import { isHeaderName, isHeaderValue, RESERVED_HEADERS } from "../../net/outbound-headers.ts";
+import { isTargetUrl, MAX_TARGET_CHARS } from "../../net/target-url.ts";
 
-const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/;
 const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
 /** What the delivery itself sets, and what would change how the body is read; the connection's headers come on top. */
 const OWN_HEADERS: readonly string[] = ["accept-encoding", "content-encoding", "content-type", "x-pylon-signature"];
 const REFUSED_HEADERS: ReadonlySet<string> = new Set([...RESERVED_HEADERS, ...OWN_HEADERS]);
-/** RFC 9110 section 5.5 without obs-text: runtimes and receivers do not agree on the encoding of anything beyond ASCII. */
-const HEADER_VALUE = /^[\t\x20-\x7e]*$/;
-
-function isTarget(text: string): boolean {
-  // The URL parser drops line breaks and tabs, and what is stored beside a delivery would not be what was parsed.
-  if (/[\x00-\x1f\x7f]/.test(text)) return false;
-  const url = URL.parse(text);
-  if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) return false;
-  return url.username === "" && url.password === "";
-}
 
 /** Seeds: `{entity, events, url, secret_env?, headers?, retry?}`; `name` identifies the hook across restarts. */
 const hookSchema = z.strictObject({
@@ -31,9 +21,9 @@ const hookSchema = z.strictObject({
     .optional(),
   entity: z.string().min(1),
   events: z.array(z.enum(["insert", "update", "delete"])).min(1),
-  url: z.string().max(2_048).refine(isTarget, "Expected an http(s) URL without user information"),
+  url: z.string().max(MAX_TARGET_CHARS).refine(isTargetUrl, "Expected an http(s) URL without user information"),
   secret_env: z.string().min(1).optional(),
-  headers: z.record(z.string().regex(HEADER_NAME, "Not a header name"), z.string().max(4_096)).optional(),
+  headers: z.record(z.string().refine(isHeaderName, "Not a header name"), z.string().max(4_096)).optional(),
   retry: z
     .strictObject({
       max_attempts: z.number().int().min(1).max(100).default(5),
@@ -72,7 +62,7 @@ function valueProblems(value: string, path: string, env: Env): Problem[] {
     problems.push({ path, message: "Expected ${NAME} with letters, digits and underscores" });
   }
   // The value may hold a secret, so it is not shown.
-  if (!HEADER_VALUE.test(fillVariables(value, env))) {
+  if (!isHeaderValue(fillVariables(value, env))) {
     problems.push({ path, message: "A header value can only have ASCII characters, and no line breaks" });
   }
   return problems;

@@ -5,7 +5,8 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 
 import type { OutboundOutcome } from "../../../src/net/guarded-client.ts";
-import { findHook, judgeOutcome, nextDelayMs } from "../../../src/plugins/webhooks/delivery-job.ts";
+import { judgeOutcome } from "../../../src/jobs/outbound-attempt.ts";
+import { findHook, nextDelayMs } from "../../../src/plugins/webhooks/delivery-job.ts";
 import type { Hook } from "../../../src/plugins/webhooks/hook-config.ts";
 
 const NOW = Date.UTC(2026, 0, 1);

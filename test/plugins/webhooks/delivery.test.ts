@@ -75,7 +75,7 @@ describe("the body of a delivery", () => {
   });
 
   it("is built from a change alone", () => {
-    const change = { op: "delete", entity: "Order", id: "o1", before: { id: "o1" }, after: null } as const;
+    const change = { op: "delete", entity: "Order", id: "o1", before: { id: "o1" }, after: null, draft: {} } as const;
     const body = deliveryBody({ ...change, actor: ANONYMOUS, requestId: null, at: 0 }, { id: "o1" }, "wh_1");
     assert.equal(
       body,

@@ -1,0 +1,45 @@
+// `webhooks(options)`: how an application declares webhooks to its customers while it loads. What it gives is plain data; the
+// plugin is turned on by whoever reads the application.
+
+import { coreError } from "../../core/errors.ts";
+import type { EntityDef, PolicyDef } from "../../manifest/manifest.ts";
+import type { PluginEntry } from "../../manifest/merge.ts";
+import { webhookEntities, webhookPolicies } from "./webhook-entities.ts";
+import { customerWebhooksConfig, type CustomerWebhooksConfig, type WebhooksOptions } from "./webhooks-config.ts";
+
+export const CUSTOMER_WEBHOOKS = "customer_webhooks";
+
+export interface DeclaredWebhooks {
+  /** For `dispatch`. */
+  readonly config: CustomerWebhooksConfig;
+  /** For `app({ entities, policies })`. */
+  readonly manifest: { readonly entities: readonly EntityDef[]; readonly policies: readonly PolicyDef[] };
+}
+
+/** Declarations by the entities that they gave: an application that spreads them into its own turns the plugin on. */
+const declaredBy = new WeakMap<EntityDef, PluginEntry>();
+
+/** @throws CONFIG_INVALID with every problem. */
+export function declareWebhooks(options: WebhooksOptions = {}): DeclaredWebhooks {
+  const parsed = customerWebhooksConfig.safeParse(options);
+  if (!parsed.success) {
+    const details = parsed.error.issues.map(({ path, message }) => ({ path: path.map(String).join("."), message }));
+    const [first] = details;
+    throw coreError("CONFIG_INVALID", { message: `webhooks(): ${first?.path}: ${first?.message}`, details });
+  }
+  const config = parsed.data;
+  const entities = webhookEntities.map((definition) => ({ ...definition }));
+  const entry: PluginEntry = { name: CUSTOMER_WEBHOOKS, config: { ...config } };
+  for (const definition of entities) declaredBy.set(definition, entry);
+  return { config, manifest: { entities, policies: webhookPolicies } };
+}
+
+/** The plugin entry behind entities that `webhooks()` gave; undefined when there are none among them. */
+export function entryBehind(entities: readonly unknown[]): PluginEntry | undefined {
+  for (const definition of entities) {
+    const entry =
+      typeof definition === "object" && definition !== null ? declaredBy.get(definition as EntityDef) : undefined;
+    if (entry) return entry;
+  }
+  return undefined;
+}

@@ -1,0 +1,115 @@
+// A delivery: one event on its way to one endpoint. It is a job whose name follows from the two, so that there is never more
+// than one of them, and a row of the attempts' entity that is written in the same transaction.
+
+import { SYSTEM } from "../../core/identity.ts";
+import type { DataWriter } from "../../data/data.ts";
+import type { Scope } from "../../data/scope.ts";
+import type { Job, NewJob, Reader, Row } from "../../store/store.ts";
+import type { Endpoint } from "./endpoint-input.ts";
+import { DELIVERY_KIND, laneOf } from "./endpoint-lanes.ts";
+import { ATTEMPT } from "./webhook-entities.ts";
+import { eventKeyOf, type WebhookEvent } from "./webhook-event.ts";
+
+/** Pylon's own writes: attempts are read-only for everyone else. */
+export const INTERNAL: Scope = { actor: SYSTEM, policies: false, requestId: null, internal: true };
+
+export interface Delivery {
+  readonly endpointId: string;
+  readonly eventKey: string;
+  /** The row of the first attempt; a delivery that was made due again has a later one. */
+  readonly attemptId: string;
+}
+
+/** The job's id: one delivery per endpoint and event. */
+export function deliveryIdOf(endpointId: string, event: Pick<WebhookEvent, "applicationId" | "eventId">): string {
+  return `${laneOf(endpointId)}:${eventKeyOf(event.applicationId, event.eventId)}`;
+}
+
+/** Reads what {@link scheduleDelivery} wrote. None of the parts can hold a line feed. */
+export function deliveryOf(job: Job): Delivery {
+  const [endpointId = "", eventKey = "", attemptId = ""] = job.payload.split("\n");
+  return { endpointId, eventKey, attemptId };
+}
+
+function planJob(endpoint: Endpoint, event: WebhookEvent, attemptId: string, nowMs: number): NewJob {
+  return {
+    id: deliveryIdOf(endpoint.id, event),
+    kind: DELIVERY_KIND,
+    lane: laneOf(endpoint.id),
+    // In order: the next event waits until this one is delivered or dead.
+    key: endpoint.ordered ? laneOf(endpoint.id) : null,
+    payload: `${endpoint.id}\n${eventKeyOf(event.applicationId, event.eventId)}\n${attemptId}`,
+    dueAt: nowMs,
+    createdAt: nowMs,
+  };
+}
+
+/** An attempt that is still to come. */
+export interface PlannedAttempt {
+  readonly attempt: number;
+  /** Epoch milliseconds. */
+  readonly scheduledAt: number;
+}
+
+/** The row of an attempt before it is made. @returns its id. */
+export async function writePending(
+  writer: DataWriter,
+  target: { readonly endpoint: Pick<Endpoint, "id" | "url">; readonly event: WebhookEvent },
+  planned: PlannedAttempt,
+): Promise<string> {
+  const { endpoint, event } = target;
+  const row = await writer.insert(ATTEMPT, {
+    applicationId: event.applicationId,
+    endpointId: endpoint.id,
+    eventId: event.eventId,
+    eventType: event.type,
+    url: endpoint.url,
+    attempt: planned.attempt,
+    status: "pending",
+    scheduledAt: new Date(planned.scheduledAt).toISOString(),
+  });
+  return row.id;
+}
+
+/** What a delivery is of. */
+export interface DeliveryTarget {
+  readonly endpoint: Endpoint;
+  readonly event: WebhookEvent;
+}
+
+/** Writes the job of a delivery whose first attempt has a row. */
+export async function enqueueDelivery(
+  writer: DataWriter,
+  { endpoint, event }: DeliveryTarget,
+  first: { readonly attemptId: string; readonly nowMs: number },
+): Promise<void> {
+  await writer.tx.enqueueJob(planJob(endpoint, event, first.attemptId, first.nowMs));
+}
+
+/** Writes a delivery that does not exist yet: its first attempt's row and its job. */
+export async function scheduleDelivery(writer: DataWriter, target: DeliveryTarget, nowMs: number): Promise<void> {
+  const attemptId = await writePending(writer, target, { attempt: 1, scheduledAt: nowMs });
+  await enqueueDelivery(writer, target, { attemptId, nowMs });
+}
+
+/** Which attempts of a delivery are looked for. */
+export interface AttemptQuery {
+  readonly endpointId: string;
+  readonly eventId: string;
+  readonly status?: string;
+}
+
+/** The latest attempt of a delivery. */
+export async function findAttempt(reader: Reader, table: string, query: AttemptQuery): Promise<Row | undefined> {
+  const { endpointId, eventId, status } = query;
+  const [row] = await reader.find(table, {
+    where: [
+      { column: "endpointId", op: "eq", value: endpointId },
+      { column: "eventId", op: "eq", value: eventId },
+      ...(status === undefined ? [] : [{ column: "status", op: "eq", value: status } as const]),
+    ],
+    order: { column: "attempt", descending: true },
+    limit: 1,
+  });
+  return row;
+}

@@ -1,0 +1,111 @@
+// The secrets of endpoints: sealed in a table of their own, several live at once while they are being rotated. They are
+// opened to sign and to be shown to who may manage the endpoint, and are in no row, log, error or audit entry.
+
+import type { Clock } from "../../core/clock.ts";
+import type { UlidSource } from "../../core/ids.ts";
+import type { HmacSigner } from "../../crypto/hmac.ts";
+import type { SecretBox } from "../../crypto/secret-box.ts";
+import { createWebhookSigner, type WebhookSigner } from "../../crypto/sign-webhook.ts";
+import type { Reader, Row, Tx } from "../../store/store.ts";
+import { customerWebhookError } from "./webhook-errors.ts";
+import { SECRETS } from "./webhook-tables.ts";
+
+/** Secrets of one endpoint that sign at once, the current one included. */
+const MAX_LIVE = 11;
+const MAX_ROWS = 100;
+const MAX_SIGNERS = 5_000;
+
+/** A secret that is ready to be stored. */
+export interface SealedSecret {
+  readonly id: string;
+  readonly sealed: string;
+}
+
+export interface EndpointSecrets {
+  /** Ahead of the transaction: sealing waits for WebCrypto. */
+  seal(secret: string): Promise<SealedSecret>;
+  /** Stores the only secret of an endpoint; earlier ones are gone. */
+  replace(tx: Tx, endpointId: string, secret: SealedSecret): Promise<void>;
+  /** Stores a new secret; the ones before sign for `graceMs` more. @throws TOO_MANY_SECRETS */
+  rotate(
+    tx: Tx,
+    endpointId: string,
+    change: { readonly secret: SealedSecret; readonly graceMs: number },
+  ): Promise<void>;
+  forget(tx: Tx, endpointId: string): Promise<void>;
+  /** The current secret; undefined when there is none. @throws SECRET_UNREADABLE */
+  current(reader: Reader, endpointId: string): Promise<string | undefined>;
+  /** One for each live secret, oldest first. @throws SECRET_UNREADABLE */
+  signers(reader: Reader, endpointId: string): Promise<readonly WebhookSigner[]>;
+  /** Removes secrets whose grace is over; answers how many. */
+  sweep(tx: Tx, limit: number): Promise<number>;
+}
+
+export interface EndpointSecretsOptions {
+  readonly box: SecretBox;
+  readonly clock: Clock;
+  readonly ulid: UlidSource;
+  readonly createHmac: (key: Uint8Array) => HmacSigner;
+}
+
+export function createEndpointSecrets({ box, clock, ulid, createHmac }: EndpointSecretsOptions): EndpointSecrets {
+  /** By the stored text, so that a busy endpoint's secret is opened and its key imported once. */
+  const signersOf = new Map<string, WebhookSigner>();
+  const liveRows = async (reader: Reader, endpointId: string): Promise<Row[]> => {
+    const rows = await reader.find(SECRETS, {
+      where: [{ column: "endpointId", op: "eq", value: endpointId }],
+      limit: MAX_ROWS,
+    });
+    const now = clock.now();
+    return rows.filter(({ expiresAt }) => expiresAt === null || (expiresAt as number) > now);
+  };
+  const open = async ({ id, sealed }: Row): Promise<string> => {
+    const secret = await box.open(sealed as string, id);
+    if (secret === undefined) throw customerWebhookError("SECRET_UNREADABLE");
+    return secret;
+  };
+  const signerOf = async (row: Row): Promise<WebhookSigner> => {
+    const sealed = row.sealed as string;
+    const known = signersOf.get(sealed);
+    if (known) return known;
+    const signer = createWebhookSigner(await open(row), createHmac);
+    if (signersOf.size >= MAX_SIGNERS) signersOf.clear();
+    signersOf.set(sealed, signer);
+    return signer;
+  };
+  const add = async (tx: Tx, endpointId: string, { id, sealed }: SealedSecret): Promise<void> => {
+    await tx.insert(SECRETS, { id, endpointId, sealed, createdAt: clock.now(), expiresAt: null });
+  };
+  const forget = async (tx: Tx, endpointId: string): Promise<void> => {
+    await tx.deleteWhere(SECRETS, [{ column: "endpointId", op: "eq", value: endpointId }], MAX_ROWS);
+  };
+  return {
+    async seal(secret) {
+      const id = ulid(clock.now());
+      return { id, sealed: await box.seal(secret, id) };
+    },
+    async replace(tx, endpointId, secret) {
+      await forget(tx, endpointId);
+      await add(tx, endpointId, secret);
+    },
+    async rotate(tx, endpointId, { secret, graceMs }) {
+      const live = await liveRows(tx, endpointId);
+      const endsAt = clock.now() + graceMs;
+      if (graceMs > 0 && live.length >= MAX_LIVE) throw customerWebhookError("TOO_MANY_SECRETS");
+      for (const { id, expiresAt } of live) {
+        // One that ends earlier still does, unless none is to be left.
+        if (expiresAt === null || (expiresAt as number) > endsAt) await tx.update(SECRETS, id, { expiresAt: endsAt });
+      }
+      await add(tx, endpointId, secret);
+    },
+    forget,
+    async current(reader, endpointId) {
+      const row = (await liveRows(reader, endpointId)).findLast(({ expiresAt }) => expiresAt === null);
+      return row && open(row);
+    },
+    async signers(reader, endpointId) {
+      return Promise.all((await liveRows(reader, endpointId)).map(signerOf));
+    },
+    sweep: (tx, limit) => tx.deleteWhere(SECRETS, [{ column: "expiresAt", op: "lte", value: clock.now() }], limit),
+  };
+}
