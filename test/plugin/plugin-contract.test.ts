@@ -73,9 +73,6 @@ for (const example of CASES) describePlugin(example.plugin.name, example);
 
 describe("the plugin contract", () => {
   it("is asked of every plugin that comes with Pylon", () => {
-    assert.deepEqual(
-      CASES.map(({ plugin }) => plugin),
-      PLUGINS,
-    );
+    assert.deepEqual(new Set(CASES.map(({ plugin }) => plugin.name)), new Set(PLUGINS.map(({ name }) => name)));
   });
 });
