@@ -5,7 +5,7 @@ import type { Env } from "../core/env.ts";
 import { readDatabaseLimits, type DatabaseLimits } from "../instance/settings.ts";
 import { isPostgresUrl, nameOf } from "../store/postgres/postgres-url.ts";
 import { cliError } from "./cli-errors.ts";
-import type { ParsedArguments } from "./command.ts";
+import type { ParsedArguments } from "./parsed-arguments.ts";
 
 /** `name` is for people. */
 export type Database =

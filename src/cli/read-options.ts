@@ -6,7 +6,7 @@ import type { Env } from "../core/env.ts";
 import { coreError } from "../core/errors.ts";
 import { cliError } from "./cli-errors.ts";
 import type { CliPlatform, LogFormat } from "./cli-platform.ts";
-import type { ParsedArguments } from "./command.ts";
+import type { ParsedArguments } from "./parsed-arguments.ts";
 
 const DEFAULT_PORT = 4321;
 const MAX_PORT = 65_535;
