@@ -418,9 +418,10 @@ describe("replicas on one Postgres", () => {
       const other = await second();
       const heard = new Set<string>();
       other.onDue((due) => due.forEach(({ lane }) => heard.add(lane)));
-      const cut = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      const channels = `FROM pg_stat_activity
         WHERE datname = current_database() AND query LIKE '%pg_locks%' AND pid <> pg_backend_pid()`;
-      await until(async () => (await ask(url, cut)).length >= 2);
+      await until(async () => (await ask(url, `SELECT pid ${channels}`)).length >= 2);
+      await ask(url, `SELECT pg_terminate_backend(pid) ${channels}`);
       await enqueue(store, newJob("while it was cut", { lane: "missed" }));
       await until(() => heard.has("missed"));
       await enqueue(store, newJob("after", { lane: "mended" }));
