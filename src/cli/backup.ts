@@ -5,11 +5,9 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { cliError } from "./cli-errors.ts";
 import type { CliPlatform } from "./cli-platform.ts";
-import type { RunCommand } from "./command.ts";
-import type { ParsedArguments } from "./parsed-arguments.ts";
-import { readDatabase } from "./database.ts";
+import type { ParsedArguments, RunCommand } from "./command.ts";
 import { makeNewFile } from "./new-file.ts";
-import { readAppDir } from "./read-options.ts";
+import { readAppDir, readDatabase } from "./read-options.ts";
 
 const UNITS = ["bytes", "kB", "MB", "GB", "TB"] as const;
 

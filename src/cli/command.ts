@@ -1,7 +1,6 @@
 // What a command is: its arguments and options as data, and the function that runs it.
 
 import type { CliPlatform } from "./cli-platform.ts";
-import type { ParsedArguments } from "./parsed-arguments.ts";
 
 /** An option of a command. With `value` it takes one, otherwise it is a switch. */
 export interface OptionSpec {
@@ -17,6 +16,13 @@ export interface ArgumentSpec {
   readonly name: string;
   readonly isRequired: boolean;
   readonly summary: string;
+}
+
+export interface ParsedArguments {
+  /** In the order of the command's arguments; absent ones are missing at the end. */
+  readonly positional: readonly string[];
+  readonly switches: ReadonlySet<string>;
+  readonly values: ReadonlyMap<string, string>;
 }
 
 /** Exit code: 0 done, 1 failed or found a problem. */

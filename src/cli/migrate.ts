@@ -11,9 +11,9 @@ import { countOf } from "./banner.ts";
 import type { CliPlatform } from "./cli-platform.ts";
 import type { ExitCode, RunCommand } from "./command.ts";
 import { assertLoaded, joinManifests, loadSource } from "./open-app.ts";
-import { type Database, readDatabase } from "./database.ts";
+import type { Database } from "./database.ts";
 import { createPaint, type Paint, wantsColour } from "./paint.ts";
-import { readAppDir } from "./read-options.ts";
+import { readAppDir, readDatabase } from "./read-options.ts";
 
 /** @throws APP_INVALID, MANIFEST_INVALID, PLUGIN_INVALID, CONFIG_ENV_MISSING */
 async function readApp(platform: CliPlatform, dir: string): Promise<Blueprint> {

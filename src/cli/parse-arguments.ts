@@ -2,8 +2,7 @@
 // with the nearest thing that it does hold.
 
 import { cliError } from "./cli-errors.ts";
-import type { Command, OptionSpec } from "./command.ts";
-import type { ParsedArguments } from "./parsed-arguments.ts";
+import type { Command, OptionSpec, ParsedArguments } from "./command.ts";
 import { findNearest } from "./nearest-name.ts";
 
 /** @throws USAGE */
