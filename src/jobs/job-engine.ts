@@ -46,7 +46,7 @@ export interface JobEngineOptions {
 export interface JobEngineStats {
   /** Handlers under way. */
   readonly running: number;
-  /** Outcomes that wait to be settled. */
+  /** Outcomes that are not settled: those that wait, and those whose transaction is under way. */
   readonly unsettled: number;
   /** Lanes with jobs under way or due within the horizon. */
   readonly lanes: number;

@@ -88,6 +88,8 @@ export interface JobPump {
 class Pump implements JobPump {
   readonly #options: JobPumpOptions;
   #ends: AttemptEnd[] = [];
+  /** Outcomes in the batch under way. */
+  #settling = 0;
   #releases: number[] = [];
   #inFlight: Promise<void> | undefined;
   #isScheduled = false;
@@ -102,7 +104,7 @@ class Pump implements JobPump {
   }
 
   get unsettled(): number {
-    return this.#ends.length;
+    return this.#ends.length + this.#settling;
   }
 
   end(run: JobRun, outcome: JobOutcome): void {
@@ -179,6 +181,7 @@ class Pump implements JobPump {
     const releases = this.#releases.splice(0, maxBatch);
     const claims = this.#takeClaims();
     if (ends.length + releases.length + claims.length === 0) return;
+    this.#settling = ends.length;
     try {
       const done = await writeBatch(writer, { ends, releases, claims });
       this.#failures = 0;
@@ -188,6 +191,8 @@ class Pump implements JobPump {
       for (const claim of claims) this.#options.lanes.unclaimed(claim, nowMs);
       this.#releases.unshift(...releases);
       await this.#recover(ends, error);
+    } finally {
+      this.#settling = 0;
     }
   }
 

@@ -19,8 +19,6 @@ const MAX_RUN_MS = 90_000;
 const MAX_DURATION_MS = 80_000;
 /** Of each engine: jobs under way. */
 const CAPACITY = 8;
-/** Of each engine: outcomes in one transaction. */
-const MAX_BATCH = 4;
 /** How far the clock of one process is from the others'. A lease is kept for longer than two of these. */
 const MAX_SKEW_MS = 15_000;
 
@@ -208,7 +206,7 @@ export class Simulation {
   #kill(process: Process): void {
     if (process.isDead) return;
     const { running, unsettled } = process.engine.stats();
-    process.interrupted += running + unsettled + MAX_BATCH;
+    process.interrupted += running + unsettled;
     process.isDead = true;
   }
 
@@ -237,7 +235,7 @@ export class Simulation {
         owner,
         random: this.#dice,
         log: () => undefined,
-        limits: { capacity: CAPACITY, maxBatch: MAX_BATCH, maxRunMs: MAX_RUN_MS, refreshPageSize: 2 },
+        limits: { capacity: CAPACITY, maxBatch: 4, maxRunMs: MAX_RUN_MS, refreshPageSize: 2 },
       }),
     };
     this.#processes.push(process);
