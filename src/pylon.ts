@@ -316,6 +316,7 @@ export async function assemblePylon(options: AssemblyOptions): Promise<Pylon> {
   let closing: Promise<void> | undefined;
   const close = async ({ drainMs = settings.drainMs, closeStore = true }: CloseOptions): Promise<void> => {
     server.drain();
+    for (const part of core.parts) part.drain?.();
     await Promise.all([upkeep.stop(), core.jobs.stop({ drainMs }), untilAnswered(server, clock, drainMs)]);
     await closePlugins(core.parts);
     if (closeStore) await store.close();
@@ -333,6 +334,7 @@ export async function assemblePylon(options: AssemblyOptions): Promise<Pylon> {
       if (closing) throw httpError("DRAINING");
       if (settings.runJobs) core.jobs.start();
       upkeep.start();
+      for (const part of core.parts) part.start?.();
     },
     close: (closeOptions = {}) => (closing ??= close(closeOptions)),
   };

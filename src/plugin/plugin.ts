@@ -56,6 +56,10 @@ export interface PluginParts {
   readonly routes?: readonly Route[];
   /** Exports of `@pylonsync/sdk` that are bound to this instance. */
   readonly sdk?: Readonly<Record<string, unknown>>;
+  /** Begins what the plugin does without being asked. Not called for an instance that only answers requests. */
+  start?(): void;
+  /** The instance is stopping: ends answers that would not end by themselves. Called at most once, ahead of `close`. */
+  drain?(): void;
   /** Releases what `setup` opened. Called once; safe after a failed start. */
   close?(): void | Promise<void>;
 }

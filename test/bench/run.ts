@@ -7,6 +7,7 @@ import { BINARY } from "./bench-app.ts";
 import { cacheBench } from "./cache.bench.ts";
 import { drainBench } from "./drain.bench.ts";
 import { renderFigure, type Figure } from "./figure.ts";
+import { flagsBench } from "./flags.bench.ts";
 import { insertBench } from "./insert.bench.ts";
 import { latencyBench } from "./latency.bench.ts";
 import { postgresBench } from "./postgres.bench.ts";
@@ -20,6 +21,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   sleeping: sleepingBench,
   postgres: postgresBench,
   start: startBench,
+  flags: flagsBench,
   cache: cacheBench,
 };
 

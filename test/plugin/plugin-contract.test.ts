@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { featureFlagsPlugin } from "../../src/plugins/feature-flags/feature-flags-plugin.ts";
 import { cacheClientPlugin } from "../../src/plugins/cache-client/cache-client-plugin.ts";
 import { cachePlugin } from "../../src/plugins/cache/cache-plugin.ts";
 import { netGuardPlugin } from "../../src/plugins/net-guard/net-guard-plugin.ts";
@@ -37,6 +38,24 @@ const CASES: readonly PluginCase[] = [
   {
     plugin: netGuardPlugin,
     config: { allow_hosts: ["hooks.internal", "127.0.0.1:9000"], allow_cidrs: ["10.1.0.0/16"], guard_functions: true },
+  },
+  {
+    plugin: featureFlagsPlugin,
+    config: {
+      flags: {
+        everything: {
+          enabled: true,
+          rollout: 25,
+          users: ["u_1"],
+          tenants: ["org_1"],
+          salt: "salt",
+          variants: { a: 1, b: 2 },
+          schedule: { from: "2026-05-01", to: "2026-05-08", fromRollout: 0, toRollout: 100 },
+          rules: [{ if: [{ attribute: "email", op: "matches", value: "@acme\\.com$" }], variant: "a" }],
+          description: "All keys at once",
+        },
+      },
+    },
   },
 ];
 
