@@ -4,6 +4,7 @@ import type { Plugin } from "./plugin/plugin.ts";
 import { customerWebhooksPlugin } from "./plugins/customer-webhooks/customer-webhooks-plugin.ts";
 import { CUSTOMER_WEBHOOKS, declareWebhooks } from "./plugins/customer-webhooks/declare-webhooks.ts";
 import { dispatch } from "./plugins/customer-webhooks/dispatch.ts";
+import { customerWebhookError } from "./plugins/customer-webhooks/webhook-errors.ts";
 import { netGuardPlugin } from "./plugins/net-guard/net-guard-plugin.ts";
 import { webhooksPlugin } from "./plugins/webhooks/webhooks-plugin.ts";
 
@@ -15,7 +16,10 @@ export { dispatch };
 export function webhooksDeclaring(
   definePlugin: (name: string, config: Readonly<Record<string, unknown>>) => unknown,
 ): typeof declareWebhooks {
+  let isDeclared = false;
   return (options) => {
+    if (isDeclared) throw customerWebhookError("WEBHOOKS_DECLARED_TWICE");
+    isDeclared = true;
     const declared = declareWebhooks(options);
     definePlugin(CUSTOMER_WEBHOOKS, { ...declared.config });
     return declared;
