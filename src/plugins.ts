@@ -7,6 +7,7 @@ import { customerWebhooksPlugin } from "./plugins/customer-webhooks/customer-web
 import { CUSTOMER_WEBHOOKS, declareWebhooks } from "./plugins/customer-webhooks/declare-webhooks.ts";
 import { dispatch } from "./plugins/customer-webhooks/dispatch.ts";
 import { featureFlagsPlugin } from "./plugins/feature-flags/feature-flags-plugin.ts";
+import { customerWebhookError } from "./plugins/customer-webhooks/webhook-errors.ts";
 import { netGuardPlugin } from "./plugins/net-guard/net-guard-plugin.ts";
 import { webhooksPlugin } from "./plugins/webhooks/webhooks-plugin.ts";
 
@@ -25,7 +26,10 @@ export { dispatch };
 export function webhooksDeclaring(
   definePlugin: (name: string, config: Readonly<Record<string, unknown>>) => unknown,
 ): typeof declareWebhooks {
+  let isDeclared = false;
   return (options) => {
+    if (isDeclared) throw customerWebhookError("WEBHOOKS_DECLARED_TWICE");
+    isDeclared = true;
     const declared = declareWebhooks(options);
     definePlugin(CUSTOMER_WEBHOOKS, { ...declared.config });
     return declared;

@@ -59,17 +59,19 @@ describe("hooks", () => {
       await data.delete(FN, "Order", row.id);
       const after = { ...row, total: 2 };
       const common = { entity: "Order", id: row.id, at };
+      const { id: _given, ...inserted } = row;
       assert.deepEqual(witness.changes, [
         {
           ...common,
           op: "insert",
           before: null,
           after: row,
+          draft: inserted,
           actor: { ...ADA, isAdmin: true },
           requestId: "req_1",
         },
-        { ...common, op: "update", before: row, after, actor: ADA, requestId: null },
-        { ...common, op: "delete", before: after, after: null, actor: ADA, requestId: null },
+        { ...common, op: "update", before: row, after, draft: { total: 2 }, actor: ADA, requestId: null },
+        { ...common, op: "delete", before: after, after: null, draft: {}, actor: ADA, requestId: null },
       ]);
     });
   });

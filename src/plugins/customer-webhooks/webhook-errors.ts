@@ -6,6 +6,7 @@ export const customerWebhookError: ErrorFactory<
   | "NO_APPLICATION"
   | "WEBHOOKS_OFF"
   | "WEBHOOKS_CONFIG_FOREIGN"
+  | "WEBHOOKS_DECLARED_TWICE"
   | "DISPATCH_OUTSIDE"
   | "EVENT_INVALID"
   | "EVENT_TYPE_UNKNOWN"
@@ -31,6 +32,11 @@ export const customerWebhookError: ErrorFactory<
     status: 500,
     message: "This configuration is not the one that the application declares",
     hint: "Hand on the config of the application's one webhooks() call",
+  },
+  WEBHOOKS_DECLARED_TWICE: {
+    status: 500,
+    message: "An application declares webhooks to its customers once",
+    hint: "Export what webhooks() gives from one file and import it elsewhere",
   },
   DISPATCH_OUTSIDE: {
     status: 500,

@@ -6,6 +6,7 @@ import { SYSTEM } from "../../../src/core/identity.ts";
 import { action, mutation, query } from "../../../src/functions/define.ts";
 import { dispatch } from "../../../src/plugins/customer-webhooks/dispatch.ts";
 import { MAX_INLINE } from "../../../src/plugins/customer-webhooks/fan-out.ts";
+import { webhooksDeclaring } from "../../../src/plugins.ts";
 import { v } from "../../../src/functions/validators.ts";
 import { type TestApp, withApp } from "../app-harness.ts";
 import {
@@ -210,6 +211,14 @@ describe("what does not fit", () => {
       const json = { type: "a", data: 1 };
       refused(await instance.ask("POST /api/webhook-events", { token: "admin", json }), 400, "NO_APPLICATION");
     });
+  });
+});
+
+describe("an application", () => {
+  it("declares its webhooks once", () => {
+    const declare = webhooksDeclaring(() => undefined);
+    declare({});
+    assert.throws(() => declare({}), coded("WEBHOOKS_DECLARED_TWICE"));
   });
 });
 
