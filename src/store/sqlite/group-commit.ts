@@ -1,6 +1,7 @@
 // The one writer of a SQLite file. Transactions that wait together run as savepoints of one physical transaction and are
 // acknowledged after its COMMIT, so a durable commit costs one fsync per batch instead of one per write.
 
+import { runCommitSteps, type StepItem } from "../commit-steps.ts";
 import { storeError } from "../store-errors.ts";
 import type { LaneDue, Tx, WriteOptions } from "../store.ts";
 import type { SqliteConnection } from "./sqlite-client.ts";
@@ -24,6 +25,8 @@ interface Finished {
   readonly waiting: Waiting;
   readonly value: unknown;
   readonly due: readonly LaneDue[];
+  /** What it left for the end of the commit. */
+  readonly items: readonly StepItem[] | undefined;
 }
 
 export interface GroupCommit {
@@ -43,11 +46,9 @@ export interface GroupCommitOptions {
 }
 
 /** One entry per lane: its earliest due time in the whole batch. */
-function earliestPerLane(finished: readonly Finished[]): LaneDue[] {
+function earliestPerLane(dues: Iterable<LaneDue>): LaneDue[] {
   const earliest = new Map<string, number>();
-  for (const { due } of finished) {
-    for (const { lane, dueAt } of due) earliest.set(lane, Math.min(dueAt, earliest.get(lane) ?? dueAt));
-  }
+  for (const { lane, dueAt } of dues) earliest.set(lane, Math.min(dueAt, earliest.get(lane) ?? dueAt));
   return Array.from(earliest, ([lane, dueAt]) => ({ lane, dueAt }));
 }
 
@@ -77,7 +78,7 @@ function createSavepointRunner({
       const value = await untilAborted(() => waiting.run(open), waiting.signal);
       open.end();
       releaseSavepoint.run();
-      return { waiting, value, due: open.due };
+      return { waiting, value, due: open.due, items: open.commitItems };
     } catch (error) {
       open.end();
       // Some errors (disk full, I/O) end the whole transaction: then there is no savepoint, and the batch is lost.
@@ -103,10 +104,31 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     if (connection.isTransaction) connection.exec("ROLLBACK");
   };
 
-  const acknowledge = (finished: readonly Finished[]): void => {
+  const acknowledge = (finished: readonly Finished[], stepsDue: readonly LaneDue[]): void => {
     for (const { waiting, value } of finished) waiting.resolve(value);
-    const due = earliestPerLane(finished);
+    const due = earliestPerLane([...stepsDue, ...finished.flatMap((one) => one.due)]);
     if (due.length > 0) options.onDue(due);
+  };
+
+  /** Runs what the writes left for the end of the commit. Answers the lanes that it made due. */
+  const runSteps = async (finished: readonly Finished[]): Promise<readonly LaneDue[]> => {
+    const items = finished.flatMap((one) => one.items ?? []);
+    if (items.length === 0) return [];
+    const open = options.openTx();
+    try {
+      await runCommitSteps(open, items);
+      return open.due;
+    } finally {
+      open.end();
+    }
+  };
+
+  /** A step failed: who gave it items hears of it, and the others, whose savepoints are gone with it, run again. */
+  const separate = (finished: readonly Finished[], error: unknown): void => {
+    rollBack();
+    const coded = toStoreError(error);
+    for (const { waiting, items } of finished) if (items) waiting.reject(coded);
+    queue.unshift(...finished.filter(({ items }) => !items).map(({ waiting }) => waiting));
   };
 
   /** Takes what may share the next commit: one exclusive writer, or as many others as wait. */
@@ -121,6 +143,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     const startedAtMs = options.monotonicMs();
     const taken: Waiting[] = [];
     const finished: Finished[] = [];
+    let due: readonly LaneDue[] = [];
     try {
       begin.run();
       for (let next = takeNext(0, startedAtMs); next; next = takeNext(taken.length, startedAtMs)) {
@@ -129,6 +152,12 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
         if (done) finished.push(done);
         if (next.exclusive) break;
       }
+      try {
+        due = await runSteps(finished);
+      } catch (error) {
+        separate(finished, error);
+        return;
+      }
       commit.run();
     } catch (error) {
       rollBack();
@@ -136,7 +165,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       for (const waiting of taken) waiting.reject(toStoreError(error));
       return;
     }
-    acknowledge(finished);
+    acknowledge(finished, due);
   };
 
   const drain = async (): Promise<void> => {
