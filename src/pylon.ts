@@ -11,6 +11,7 @@ import { createUlidSource, type UlidSource } from "./core/ids.ts";
 import type { Json } from "./core/json.ts";
 import type { Log } from "./core/log.ts";
 import { createHmacSigner, type HmacSigner } from "./crypto/hmac.ts";
+import { portableSha256, type Sha256 } from "./crypto/sha256.ts";
 import { createData, type Data } from "./data/data.ts";
 import { applyMigration, createSystemTables, planMigration } from "./data/migration.ts";
 import { createModel, type Model } from "./data/model.ts";
@@ -49,6 +50,10 @@ export interface Platform {
   readonly storage: CallStorage;
   /** A signer that is faster than WebCrypto's for short messages. @default WebCrypto's */
   readonly createSigner?: (secret: string) => HmacSigner;
+  /** @default one in the language itself, which is slower */
+  readonly sha256?: Sha256;
+  /** Appends to a file and waits until that is durable; makes the file when it is missing. Absent: there are no files. */
+  readonly appendFile?: (path: string, text: string) => Promise<void>;
 }
 
 export interface AssemblyOptions {
@@ -210,7 +215,7 @@ async function openCore(
     if (!data) throw new TypeError("A plugin used data while it was set up");
     return data;
   };
-  const { createSigner = createHmacSigner } = platform;
+  const { createSigner = createHmacSigner, sha256 = portableSha256, appendFile } = platform;
   const host: PluginHost = {
     env,
     clock,
@@ -220,6 +225,8 @@ async function openCore(
     reader: store.reader,
     http,
     createSigner,
+    sha256,
+    ...(appendFile ? { appendFile } : {}),
     data: dataOf,
     currentCall: () => platform.storage.getStore(),
   };
@@ -308,7 +315,12 @@ export async function assemblePylon(options: AssemblyOptions): Promise<Pylon> {
   await prepareStore(options.store, blueprint);
   const { core, server, sweep } = await openCore(options, blueprint, configuration);
   const { store, clock, log } = options;
-  const upkeep = createUpkeep([sweep, (limit) => core.auth.cleanExpired(clock.now(), limit)], clock, log);
+  const sweeps = [
+    sweep,
+    (limit: number) => core.auth.cleanExpired(clock.now(), limit),
+    ...core.parts.flatMap((part) => part.sweeps ?? []),
+  ];
+  const upkeep = createUpkeep(sweeps, clock, log);
   let closing: Promise<void> | undefined;
   const close = async ({ drainMs = settings.drainMs, closeStore = true }: CloseOptions): Promise<void> => {
     server.drain();

@@ -49,8 +49,23 @@ export interface CompactRange {
   encode(): Bytes;
 }
 
-/** @throws RangeError when the hashes do not fit the size. */
-export function createCompactRange(sha256: Sha256, size = 0, hashes: Uint8Array = new Uint8Array(0)): CompactRange {
+/** What a range begins with. */
+export interface CompactRangeStart {
+  readonly size: number;
+  readonly hashes: Uint8Array;
+}
+
+const EMPTY_RANGE: CompactRangeStart = { size: 0, hashes: new Uint8Array(0) };
+
+/**
+ * @param onNode Told of each node that is complete from now on: `level` 1 is over two leaves.
+ * @throws RangeError when the hashes do not fit the size.
+ */
+export function createCompactRange(
+  sha256: Sha256,
+  { size, hashes }: CompactRangeStart = EMPTY_RANGE,
+  onNode: (level: number, hash: Uint8Array) => void = () => undefined,
+): CompactRange {
   if (!Number.isSafeInteger(size) || size < 0 || hashes.length !== rangeLength(size) * HASH_BYTES) {
     throw new RangeError(`${hashes.length} bytes are no range of a tree of ${size} leaves`);
   }
@@ -63,8 +78,10 @@ export function createCompactRange(sha256: Sha256, size = 0, hashes: Uint8Array 
     },
     append(leafHash) {
       let hash = leafHash;
+      let level = 0;
       for (let rest = count; rest % 2 === 1; rest = Math.floor(rest / 2)) {
         hash = hashNode(sha256, stack.pop() as Uint8Array, hash);
+        onNode(++level, hash);
       }
       stack.push(hash);
       count += 1;
@@ -137,7 +154,7 @@ export function createTreeProofs(sha256: Sha256, nodeAt: NodeAt): TreeProofs {
       }
       const bytes = new Uint8Array(hashes.length * HASH_BYTES);
       for (const [index, hash] of hashes.entries()) bytes.set(hash, index * HASH_BYTES);
-      return createCompactRange(sha256, size, bytes);
+      return createCompactRange(sha256, { size, hashes: bytes });
     },
   };
 }

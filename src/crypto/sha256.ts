@@ -81,6 +81,8 @@ export const portableSha256: Sha256 = (data) => {
   return new Uint8Array(digest.buffer);
 };
 
+/** Longer ones make the signer's buffer grow. */
+const SHORT_MESSAGE_BYTES = 1_024;
 const INNER_PAD = 0x36;
 const OUTER_PAD = 0x5c;
 
@@ -96,11 +98,16 @@ export function createHmacSha256(key: Uint8Array, sha256: Sha256): (message: Uin
   const inner = block.map((byte) => byte ^ INNER_PAD);
   const outer = new Uint8Array(BLOCK_BYTES + 32);
   outer.set(block.map((byte) => byte ^ OUTER_PAD));
+  let scratch = new Uint8Array(BLOCK_BYTES + SHORT_MESSAGE_BYTES);
+  scratch.set(inner);
   return (message) => {
-    const input = new Uint8Array(BLOCK_BYTES + message.length);
-    input.set(inner);
-    input.set(message, BLOCK_BYTES);
-    outer.set(sha256(input), BLOCK_BYTES);
+    const end = BLOCK_BYTES + message.length;
+    if (end > scratch.length) {
+      scratch = new Uint8Array(end * 2);
+      scratch.set(inner);
+    }
+    scratch.set(message, BLOCK_BYTES);
+    outer.set(sha256(scratch.subarray(0, end)), BLOCK_BYTES);
     return sha256(outer);
   };
 }

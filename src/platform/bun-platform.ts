@@ -2,7 +2,9 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { CurrentCall } from "../functions/current-call.ts";
+import { appendFile } from "./append-file.ts";
 import { createNodeHmacSigner } from "./hmac-node.ts";
+import { bunSha256 } from "./sha256-bun.ts";
 import type { Platform } from "../pylon.ts";
 import { createBunDialer } from "./dial-bun.ts";
 
@@ -14,5 +16,7 @@ export function createBunPlatform(): Platform {
     },
     storage: new AsyncLocalStorage<CurrentCall>(),
     createSigner: createNodeHmacSigner,
+    sha256: bunSha256,
+    appendFile,
   };
 }

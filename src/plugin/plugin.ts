@@ -7,6 +7,7 @@ import type { Problem } from "../core/errors.ts";
 import type { UlidSource } from "../core/ids.ts";
 import type { Log } from "../core/log.ts";
 import type { HmacSigner } from "../crypto/hmac.ts";
+import type { Sha256 } from "../crypto/sha256.ts";
 import type { WriteHooks } from "../data/change.ts";
 import type { Data } from "../data/data.ts";
 import type { CurrentCall } from "../functions/current-call.ts";
@@ -30,6 +31,9 @@ export interface PluginHost {
   readonly http: GuardedClient;
   /** HMAC-SHA256 with a secret. @throws RangeError when it is empty. */
   readonly createSigner: (secret: string) => HmacSigner;
+  readonly sha256: Sha256;
+  /** Appends to a file and waits until that is durable; a relative path is the application's. Absent: there are no files. */
+  readonly appendFile?: (path: string, text: string) => Promise<void>;
   data(): Data;
   /**
    * The function that is calling, when one is: what application code calls without handing on `ctx` joins its transaction
@@ -51,6 +55,8 @@ export interface PluginParts {
   readonly hooks?: WriteHooks;
   readonly jobs?: readonly JobHandler[];
   readonly routes?: readonly Route[];
+  /** Work of the upkeep: each removes at most `limit` rows of what has expired and answers how many, until it is fewer. */
+  readonly sweeps?: readonly ((limit: number) => Promise<number>)[];
   /** Exports of `@pylonsync/sdk` that are bound to this instance. */
   readonly sdk?: Readonly<Record<string, unknown>>;
   /** Releases what `setup` opened. Called once; safe after a failed start. */

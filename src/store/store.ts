@@ -234,6 +234,8 @@ export interface Store {
    * that is gone.
    */
   readonly openedAlone: boolean;
+  /** Whether transactions of several writers run at the same time, so that a row which all of them change makes them queue. */
+  readonly writesConcurrently?: boolean;
   readonly reader: Reader;
   /** Tells the store about tables. A table must be described before it is used; describing is not creating. */
   describe(tables: readonly TableSpec[]): void;

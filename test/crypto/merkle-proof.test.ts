@@ -125,7 +125,7 @@ describe("proofs of RFC 6962", () => {
       fc.property(fc.nat(300), fc.nat(20), (size, more) => {
         const whole = createCompactRange(sha256);
         for (let index = 0; index < size; index++) whole.append(hashLeaf(sha256, leafOf(index)));
-        const again = createCompactRange(sha256, size, whole.encode());
+        const again = createCompactRange(sha256, { size, hashes: whole.encode() });
         for (let index = size; index < size + more; index++) {
           whole.append(hashLeaf(sha256, leafOf(index)));
           again.append(hashLeaf(sha256, leafOf(index)));
@@ -135,6 +135,6 @@ describe("proofs of RFC 6962", () => {
       }),
       { numRuns: 30 },
     );
-    assert.throws(() => createCompactRange(sha256, 3, new Uint8Array(32)), RangeError);
+    assert.throws(() => createCompactRange(sha256, { size: 3, hashes: new Uint8Array(32) }), RangeError);
   });
 });

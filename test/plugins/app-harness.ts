@@ -58,6 +58,9 @@ export interface AppOptions {
   readonly dialer?: Dialer;
   /** Instead of virtual time. */
   readonly clock?: Clock;
+  /** What the instance sees instead of the store itself. */
+  readonly wrapStore?: (store: Store) => Store;
+  readonly appendFile?: (path: string, text: string) => Promise<void>;
   /** @default true */
   readonly started?: boolean;
 }
@@ -200,7 +203,8 @@ interface Opening {
 }
 
 async function open({ path, options, clock, dialer, log }: Opening): Promise<Opened> {
-  const store = openSqliteStore({ path, platform: sqlitePlatform });
+  const opened = openSqliteStore({ path, platform: sqlitePlatform });
+  const store = options.wrapStore?.(opened) ?? opened;
   try {
     const manifest = {
       manifest_version: 1,
@@ -219,7 +223,12 @@ async function open({ path, options, clock, dialer, log }: Opening): Promise<Ope
       mode: options.mode ?? "serve",
       clock,
       log,
-      platform: { dialer, defer: (task) => void setImmediate(task), storage: new AsyncLocalStorage<CurrentCall>() },
+      platform: {
+        dialer,
+        defer: (task) => void setImmediate(task),
+        storage: new AsyncLocalStorage<CurrentCall>(),
+        ...(options.appendFile ? { appendFile: options.appendFile } : {}),
+      },
       version: "9.8.7",
     });
     if (options.started !== false) pylon.start();
