@@ -49,10 +49,12 @@ export function verifyInclusion(sha256: Sha256, claim: InclusionClaim): boolean 
   return last === 0 && equalBytes(hash, root);
 }
 
+const isGrowth = (from: number, to: number): boolean => isSize(from) && isSize(to) && from > 0 && from <= to;
+
 /** Whether the tree of `to` leaves begins with the tree of `from` leaves. */
 export function verifyConsistency(sha256: Sha256, claim: ConsistencyClaim): boolean {
   const { from, to, fromRoot, toRoot, hashes } = claim;
-  if (!isSize(from) || !isSize(to) || from === 0 || from > to) return false;
+  if (!isGrowth(from, to)) return false;
   if (from === to) return hashes.length === 0 && equalBytes(fromRoot, toRoot);
   if (![fromRoot, toRoot, ...hashes].every(isHash)) return false;
   let [node, last] = [from - 1, to - 1];

@@ -49,7 +49,7 @@ describe("proofs of RFC 6962", () => {
     for (const probe of probes.inclusion) {
       const isRight = verifyInclusion(sha256, {
         index: Number(probe.leafIdx),
-        size: Number(probe.treeSize),
+        size: probe.treeSize,
         leafHash: bytesOf(probe.leafHash),
         hashes: listOf(probe.proof),
         root: bytesOf(probe.root),
@@ -62,8 +62,8 @@ describe("proofs of RFC 6962", () => {
     assert.equal(probes.consistency.length, 98);
     for (const probe of probes.consistency) {
       const isRight = verifyConsistency(sha256, {
-        from: Number(probe.size1),
-        to: Number(probe.size2),
+        from: probe.size1,
+        to: probe.size2,
         fromRoot: bytesOf(probe.root1),
         toRoot: bytesOf(probe.root2),
         hashes: listOf(probe.proof),

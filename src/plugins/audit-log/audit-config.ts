@@ -41,9 +41,9 @@ export const auditConfig = z.strictObject({
 export type AuditConfig = z.infer<typeof auditConfig>;
 
 function variables(config: AuditConfig): { readonly path: string; readonly name: string }[] {
-  const named = (["signing_key_env", "log_key_env"] as const).flatMap((path) => {
+  const named = (["signing_key_env", "log_key_env"] as const).flatMap((path): { path: string; name: string }[] => {
     const name = config[path];
-    return name === undefined ? [] : [{ path: path as string, name }];
+    return name === undefined ? [] : [{ path, name }];
   });
   const previous = config.previous_signing_key_envs.map((name, index) => ({
     path: `previous_signing_key_envs.${index}`,

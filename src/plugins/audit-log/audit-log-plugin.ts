@@ -83,8 +83,8 @@ export const auditLogPlugin: Plugin = definePluginType({
         ...(sequencer ? { after: () => sequencer.wake() } : {}),
       },
       jobs: [createCheckpointJob(checkpoints)],
-      routes: auditRoutes({ store, log, checkpoints, sha256, data: host.data }),
-      sweeps: [...(sequencer ? [sequencer.sweep] : []), retention],
+      routes: auditRoutes({ store, log, checkpoints, sha256, data: () => host.data() }),
+      sweeps: [...(sequencer ? [(limit: number) => sequencer.sweep(limit)] : []), retention],
       close: () => sequencer?.close(),
     };
   },

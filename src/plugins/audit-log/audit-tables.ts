@@ -76,6 +76,12 @@ export const CHECKPOINT_TABLE: TableSpec = {
   indexes: [],
 };
 
+/** The signed note of a row of checkpoints. */
+export function noteOf(row: Row): string {
+  const { note } = row;
+  return typeof note === "string" ? note : "";
+}
+
 const CHECKPOINT_DIGITS = 16;
 
 /** Sorts by size. */

@@ -1,6 +1,7 @@
 // Tiles: the nodes of the log's tree as they are stored, 256 of one level to a row. Tile `n` of level `t` holds the roots of
 // the complete subtrees over 256^t leaves, from the 256 × n-th on.
 
+import { canonicalJson } from "../../core/canonical-json.ts";
 import { decodeBase64Url } from "../../crypto/base64.ts";
 import { encodeHex } from "../../crypto/hex.ts";
 import { equalBytes } from "../../crypto/merkle-proof.ts";
@@ -51,7 +52,7 @@ export function hashAt(tile: Tile, slot: number): Uint8Array | undefined {
 
 /** What a seal signs: the requests of a tile of one log. */
 function sealedBytes(sha256: Sha256, place: { logId: string; index: number }, requests: string): Uint8Array {
-  return toBytes(JSON.stringify([SEAL_FORMAT, place.logId, String(place.index), encodeHex(sha256(requests))]));
+  return toBytes(canonicalJson([SEAL_FORMAT, place.logId, place.index, encodeHex(sha256(requests))]));
 }
 
 export interface TileSeals {

@@ -2,7 +2,7 @@
 
 import { createCompactRange, HASH_BYTES } from "../../crypto/merkle-tree.ts";
 import type { Sha256 } from "../../crypto/sha256.ts";
-import type { Reader, Row, Tx } from "../../store/store.ts";
+import type { Reader, Tx } from "../../store/store.ts";
 import { type EntryKey, keyIdOf } from "./audit-entry.ts";
 import { auditError } from "./audit-errors.ts";
 import { HEAD_ID, HEAD_TABLE, TILE_TABLE } from "./audit-tables.ts";
@@ -69,22 +69,20 @@ function joinLines(before: string | null, count: number, added: readonly string[
 
 /** The seal of a tile that grows. One that does not hold stays as it is: a new one would make good what was changed. */
 function renewSeal(
-  options: TreeWriterOptions,
+  { key, keys }: TreeWriterOptions,
   seals: TileSeals,
-  index: number,
-  grown: Tile,
-  before: Tile,
+  { index, before, requests }: { readonly index: number; readonly before: Tile; readonly requests: string },
 ): string | null {
   if (before.seal !== null) {
-    const key = options.keys.get(keyIdOf(before.seal) ?? "");
-    if (!key || !seals.holds(key, index, before)) return before.seal;
+    const known = keys.get(keyIdOf(before.seal) ?? "");
+    if (!known || !seals.holds(known, index, before)) return before.seal;
   }
-  return options.key ? seals.make(options.key, index, grown.requests ?? "") : null;
+  return key ? seals.make(key, index, requests) : null;
 }
 
 async function writeTile(tx: Tx, id: string, tile: Tile, isNew: boolean): Promise<void> {
   const outcome = isNew
-    ? await tx.insert(TILE_TABLE.name, { id, ...tile } as Row)
+    ? await tx.insert(TILE_TABLE.name, { id, ...tile })
     : await tx.update(TILE_TABLE.name, id, { ...tile });
   // A tile where none can be was put there by somebody else; what it says must not become part of the tree.
   if (outcome.kind === "conflict" || outcome.kind === "missing") throw auditError("AUDIT_HEAD_MISSING");
@@ -108,9 +106,8 @@ export function createTreeWriter(options: TreeWriterOptions): TreeWriter {
       const before = slot === 0 ? EMPTY_TILE : ((await readTile(level, index)) ?? EMPTY_TILE);
       const lines = requests && joinLines(before.requests, slot, requests.slice(done, end));
       const hashes = joinHashes(before.hashes, growth.hashes.slice(done, end));
-      const tile: Tile = { hashes, requests: lines, seal: null };
-      const seal = requests ? renewSeal(options, seals, index, tile, before) : null;
-      await writeTile(tx, tileId(level, index), { ...tile, seal }, slot === 0);
+      const seal = lines === null ? null : renewSeal(options, seals, { index, before, requests: lines });
+      await writeTile(tx, tileId(level, index), { hashes, requests: lines, seal }, slot === 0);
       done = end;
     }
   };

@@ -8,7 +8,7 @@ import type { JobHandler } from "../../jobs/job-handler.ts";
 import type { Store } from "../../store/store.ts";
 import { auditError } from "./audit-errors.ts";
 import type { AuditLog } from "./audit-log.ts";
-import { CHECKPOINT_TABLE, checkpointId } from "./audit-tables.ts";
+import { CHECKPOINT_TABLE, checkpointId, noteOf } from "./audit-tables.ts";
 import { requireHead } from "./audit-tree.ts";
 import { CHECKPOINT_KIND } from "./checkpoint-job.ts";
 
@@ -43,7 +43,7 @@ export function createCheckpoints({ store, log, sha256, publish }: CheckpointsOp
   const { name: table } = CHECKPOINT_TABLE;
   const latest = async (): Promise<SignedCheckpoint | undefined> => {
     const [row] = await store.reader.find(table, { order: { column: "id", descending: true }, limit: 1 });
-    const note = row && String(row["note"]);
+    const note = row && noteOf(row);
     return note === undefined ? undefined : { size: sizeOf(note), note };
   };
   const sign = async (): Promise<SignedCheckpoint> => {
@@ -54,7 +54,7 @@ export function createCheckpoints({ store, log, sha256, publish }: CheckpointsOp
     const note = await signNote(formatCheckpoint({ origin: log.origin, size, root }), signer);
     return store.write(async (tx) => {
       const known = await tx.get(table, checkpointId(size));
-      if (known) return { size, note: String(known["note"]) };
+      if (known) return { size, note: noteOf(known) };
       await tx.insert(table, { id: checkpointId(size), note });
       return { size, note };
     });

@@ -4,7 +4,7 @@
 import { encodeBase64 } from "../../crypto/base64.ts";
 import { createEd25519Signer, deriveSeed } from "../../crypto/ed25519.ts";
 import { equalBytes } from "../../crypto/merkle-proof.ts";
-import { type CompactRange, createCompactRange, createTreeProofs } from "../../crypto/merkle-tree.ts";
+import { type CompactRange, createCompactRange, createTreeProofs, HASH_BYTES } from "../../crypto/merkle-tree.ts";
 import { portableSha256, type Sha256 } from "../../crypto/sha256.ts";
 import { type Checkpoint, createVerifier, parseVerifierKey, type Verifier } from "../../crypto/signed-note.ts";
 import { isPylonError } from "../../core/errors.ts";
@@ -99,6 +99,18 @@ function checkRequests(run: Verification, index: number, tile: Tile, slots: read
     findings.add("SEAL_BAD", first);
 }
 
+/** Checks one place. Answers the leaf that the tree has there, as far as that can be known. */
+function checkLeaf(run: Verification, seq: number, entry: AuditEntry | undefined, tile: Tile | undefined): Uint8Array {
+  const { findings, times } = run;
+  const stored = tile && hashAt(tile, seq % TILE_WIDTH);
+  const leaf = entry && run.entries.check(entry);
+  if (!entry) findings.add("ROW_MISSING", seq);
+  if (tile && !(stored && (!leaf || equalBytes(leaf, stored)))) findings.add("LEAF_MISMATCH", seq);
+  if (entry && seq === run.coveredSize - 1) times.proven = entry.createdAt;
+  if (entry) times.newest = entry.createdAt;
+  return stored ?? leaf ?? new Uint8Array(HASH_BYTES);
+}
+
 /** Checks the entries of a tile, and adds its leaves to the tree. */
 async function checkTile(run: Verification, index: number, slots: readonly (AuditEntry | undefined)[]): Promise<void> {
   const { head, findings, range, anchors, source } = run;
@@ -108,18 +120,11 @@ async function checkTile(run: Verification, index: number, slots: readonly (Audi
   if (!tile) findings.add("TILE_MISSING", first);
   const isWatched = await anchors.reaches(end);
   for (let seq = Math.max(first, run.from); seq < end; seq++) {
-    const entry = slots[seq - first];
-    const stored = tile && hashAt(tile, seq - first);
-    const leaf = entry && run.entries.check(entry);
-    if (!entry) findings.add("ROW_MISSING", seq);
-    if (tile && !(stored && (!leaf || equalBytes(leaf, stored)))) findings.add("LEAF_MISMATCH", seq);
-    range.append(stored ?? leaf ?? new Uint8Array(32));
+    range.append(checkLeaf(run, seq, slots[seq - first], tile));
     if (isWatched) await anchors.compare(range.size, () => range.root());
-    if (entry && seq === run.coveredSize - 1) run.times.proven = entry.createdAt;
-    if (entry) run.times.newest = entry.createdAt;
   }
   if (tile) {
-    const extra = tile.hashes.length - (end - first) * 32;
+    const extra = tile.hashes.length - (end - first) * HASH_BYTES;
     if (source.isSnapshot ? extra !== 0 : extra < 0) findings.add("TILE_MISMATCH", first);
     checkRequests(run, index, tile, slots);
   }
@@ -189,14 +194,15 @@ async function rangeAt(
   { source, sha256, head, findings, upper }: Pick<Verification, "source" | "sha256" | "head" | "findings" | "upper">,
   from: number,
 ): Promise<CompactRange> {
+  const noteNode = (level: number, hash: Uint8Array): void => upper.note(level, hash);
   try {
     const stored = await createTreeProofs(sha256, nodesOf(sha256, source.readTile)).rangeAt(from);
-    return createCompactRange(sha256, { size: from, hashes: stored.encode() }, upper.note);
+    return createCompactRange(sha256, { size: from, hashes: stored.encode() }, noteNode);
   } catch (error) {
     if (!isPylonError(error, "AUDIT_PROOF_GONE")) throw error;
     findings.add("TILE_MISSING", Math.min(from, head.size - 1), { note: "the tree below it cannot be read" });
     const zeros = await createTreeProofs(sha256, async () => new Uint8Array(32)).rangeAt(from);
-    return createCompactRange(sha256, { size: from, hashes: zeros.encode() }, upper.note);
+    return createCompactRange(sha256, { size: from, hashes: zeros.encode() }, noteNode);
   }
 }
 

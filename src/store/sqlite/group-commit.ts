@@ -90,6 +90,26 @@ function createSavepointRunner({
   };
 }
 
+/** Runs what the writes left for the end of the commit. Answers the lanes that it made due. */
+async function runSteps(openTx: () => OpenTx, finished: readonly Finished[]): Promise<readonly LaneDue[]> {
+  const items = finished.flatMap((one) => one.items ?? []);
+  if (items.length === 0) return [];
+  const open = openTx();
+  try {
+    await runCommitSteps(open, items);
+    return open.due;
+  } finally {
+    open.end();
+  }
+}
+
+/** A step failed: who gave it items hears of it. Answers the others, whose savepoints are gone with it. */
+function separate(finished: readonly Finished[], error: unknown): Waiting[] {
+  const coded = toStoreError(error);
+  for (const { waiting, items } of finished) if (items) waiting.reject(coded);
+  return finished.filter(({ items }) => !items).map(({ waiting }) => waiting);
+}
+
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   const { connection } = options;
   const queue: Waiting[] = [];
@@ -108,27 +128,6 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     for (const { waiting, value } of finished) waiting.resolve(value);
     const due = earliestPerLane([...stepsDue, ...finished.flatMap((one) => one.due)]);
     if (due.length > 0) options.onDue(due);
-  };
-
-  /** Runs what the writes left for the end of the commit. Answers the lanes that it made due. */
-  const runSteps = async (finished: readonly Finished[]): Promise<readonly LaneDue[]> => {
-    const items = finished.flatMap((one) => one.items ?? []);
-    if (items.length === 0) return [];
-    const open = options.openTx();
-    try {
-      await runCommitSteps(open, items);
-      return open.due;
-    } finally {
-      open.end();
-    }
-  };
-
-  /** A step failed: who gave it items hears of it, and the others, whose savepoints are gone with it, run again. */
-  const separate = (finished: readonly Finished[], error: unknown): void => {
-    rollBack();
-    const coded = toStoreError(error);
-    for (const { waiting, items } of finished) if (items) waiting.reject(coded);
-    queue.unshift(...finished.filter(({ items }) => !items).map(({ waiting }) => waiting));
   };
 
   /** Takes what may share the next commit: one exclusive writer, or as many others as wait. */
@@ -153,9 +152,10 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
         if (next.exclusive) break;
       }
       try {
-        due = await runSteps(finished);
+        due = await runSteps(options.openTx, finished);
       } catch (error) {
-        separate(finished, error);
+        rollBack();
+        queue.unshift(...separate(finished, error));
         return;
       }
       commit.run();
