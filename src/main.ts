@@ -14,10 +14,19 @@ const platform: CliPlatform = {
   stdout: createTerminal(1),
   stderr: createTerminal(2),
   openRuntime: async () => (await import("./platform/bun-platform.ts")).createBunPlatform(),
-  async openStore(path) {
+  async openStore(database, onWaiting) {
+    if (database.kind === "postgres") {
+      const { openDatabaseServer } = await import("./platform/postgres-platform.ts");
+      return openDatabaseServer({ url: database.url, ...database.limits, onWaiting });
+    }
     const { sqlitePlatform } = await import("./platform/sqlite-platform.ts");
     const { openSqliteStore } = await import("./store/sqlite/open-sqlite-store.ts");
-    return openSqliteStore({ path, platform: sqlitePlatform });
+    return openSqliteStore({ path: database.path, platform: sqlitePlatform });
+  },
+  async copyDatabase(from, to) {
+    const { sqlitePlatform } = await import("./platform/sqlite-platform.ts");
+    const { copyDatabase } = await import("./store/sqlite/copy-database.ts");
+    copyDatabase({ platform: sqlitePlatform, from, to });
   },
   loadApp: async (options) => (await import("./platform/load-app-bun.ts")).loadApp(options),
   watchApp: async (options) => (await import("./platform/watch.ts")).watchApp(options),

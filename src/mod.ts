@@ -15,6 +15,7 @@ import { openEmbeddedPlatform, type EmbeddedPlatform } from "./platform/embedded
 import { PLUGINS } from "./plugins.ts";
 import { assemblePylon, type Blueprint, readBlueprint, type Pylon } from "./pylon.ts";
 import { VERSION } from "./version.ts";
+import { isPostgresUrl } from "./store/postgres/postgres-url.ts";
 import type { Row, Store } from "./store/store.ts";
 
 export { createVirtualClock, type VirtualClock } from "./core/clock.ts";
@@ -30,7 +31,7 @@ export interface PylonOptions {
   readonly manifest: unknown;
   /** Definitions by the name they are called with. */
   readonly functions?: Readonly<Record<string, FunctionDefinition>>;
-  /** `"memory"` (gone with the instance), `"sqlite:PATH"`, or an opened store, which stays open at `close`. */
+  /** `"memory"` (gone with the instance), `"sqlite:PATH"`, `"postgres://…"`, or an opened store, which stays open at `close`. */
   readonly store: string | Store;
   /** @default the platform's environment */
   readonly env?: Env;
@@ -78,8 +79,9 @@ async function openStore(store: string | Store, platform: EmbeddedPlatform): Pro
   if (store === "memory") return platform.openMemoryStore();
   const path = store.startsWith("sqlite:") ? store.slice("sqlite:".length) : "";
   if (path !== "") return platform.openSqliteStore(path);
+  if (isPostgresUrl(store)) return platform.openPostgresStore(store);
   throw coreError("CONFIG_INVALID", {
-    message: 'The store is not "memory", "sqlite:PATH" or an opened store',
+    message: 'The store is not "memory", "sqlite:PATH", "postgres://…" or an opened store',
     hint: 'Use store: "sqlite:data/app.db"',
   });
 }

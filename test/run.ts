@@ -1,14 +1,15 @@
-// Runs the whole suite: builds the binary, runs every test on Bun and the portable ones on Deno, and ends with one line of
-// counts. A file that reports nothing, a crash and a runner that fails without saying why all count as failures; so does
+// Runs the whole suite: builds the binary, starts one Postgres for all (unless TEST_POSTGRES_URL names one), runs every test
+// on Bun and the portable ones on Deno, and ends with one line of counts. A file that reports nothing, a crash and a runner that fails without saying why all count as failures; so does
 // a skipped test under CI, where everything that tests need has to be there.
 
 import { existsSync, readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { readJUnit, type TestCase } from "./support/junit.ts";
-import { selectPortableTests } from "./support/portable-tests.ts";
+import { needPostgres, selectPortableTests } from "./support/portable-tests.ts";
+import { startPostgres, type PostgresServer } from "./support/postgres-server.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const DENO = join(ROOT, "node_modules/deno", process.platform === "win32" ? "deno.exe" : "deno");
@@ -114,7 +115,13 @@ async function runBun({ name, files, mode }: BunRun, flags: readonly string[], s
       ...flags,
       ...files.map((file) => `./${file}`),
     ],
-    { cwd: ROOT, stdin: "ignore", stdout: "inherit", stderr: "pipe", env: { ...process.env, NO_COLOR: "1" } },
+    {
+      cwd: ROOT,
+      stdin: "ignore",
+      stdout: "inherit",
+      stderr: "pipe",
+      env: { ...process.env, NO_COLOR: "1", TMPDIR: scratch },
+    },
   );
   await readLines(
     run.stderr,
@@ -148,7 +155,7 @@ async function runDeno(files: readonly string[], scratch: string): Promise<Outco
     stdin: "ignore",
     stdout: "pipe",
     stderr: "inherit",
-    env: { ...process.env, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+    env: { ...process.env, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", TMPDIR: scratch },
   });
   await readLines(
     run.stdout,
@@ -185,6 +192,37 @@ function summarize(outcomes: readonly Outcome[], seconds: number): boolean {
   return failed === 0;
 }
 
+/** Source of the checkout, by its path from the root. */
+function readSource(path: string): string | undefined {
+  const full = join(ROOT, path);
+  return existsSync(full) ? readFileSync(full, "utf8") : undefined;
+}
+
+/** Names the server that tests create their databases on to every process that this one starts from now on. */
+async function providePostgres(files: readonly string[]): Promise<PostgresServer | undefined> {
+  if (process.env["TEST_POSTGRES_URL"] || !needPostgres(files, readSource)) return undefined;
+  const server = await startPostgres();
+  process.env["TEST_POSTGRES_URL"] = server.url;
+  return server;
+}
+
+async function runSelected(files: readonly string[], flags: readonly string[], deno: boolean): Promise<Outcome[]> {
+  // What tests put into the folder for temporary files goes with it, also that of a test that was killed.
+  const scratch = await mkdtemp(join(tmpdir(), "pylon-test-"));
+  await chmod(scratch, 0o755);
+  const server = await providePostgres(files);
+  try {
+    const outcomes: Outcome[] = [];
+    for (const run of planBun(files)) outcomes.push(await runBun(run, flags, scratch));
+    const portable = deno ? selectPortableTests(files, readSource) : [];
+    if (portable.length > 0) outcomes.push(await runDeno(portable, scratch));
+    return outcomes;
+  } finally {
+    await server?.stop();
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
 async function main(args: readonly string[]): Promise<boolean> {
   if (args.includes("--help")) {
     console.log(HELP);
@@ -200,19 +238,8 @@ async function main(args: readonly string[]): Promise<boolean> {
     .toSorted();
   if (files.length === 0) throw new Error(`No test file matches: ${filters.join(" ")}`);
   if (!args.includes("--no-build")) await buildBinary();
-  const scratch = await mkdtemp(join(tmpdir(), "pylon-test-"));
-  try {
-    const outcomes: Outcome[] = [];
-    for (const run of planBun(files)) outcomes.push(await runBun(run, flags, scratch));
-    const portable = selectPortableTests(files, (path) => {
-      const full = join(ROOT, path);
-      return existsSync(full) ? readFileSync(full, "utf8") : undefined;
-    });
-    if (portable.length > 0 && !args.includes("--no-deno")) outcomes.push(await runDeno(portable, scratch));
-    return summarize(outcomes, (performance.now() - startedMs) / 1000);
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
+  const outcomes = await runSelected(files, flags, !args.includes("--no-deno"));
+  return summarize(outcomes, (performance.now() - startedMs) / 1000);
 }
 
 try {

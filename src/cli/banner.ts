@@ -13,7 +13,7 @@ export interface ShownToken {
 export interface BannerParts {
   readonly version: string;
   readonly url: string;
-  readonly databasePath: string;
+  readonly database: string;
   readonly admin: ShownToken;
   readonly blueprint: Blueprint;
   readonly functionCount: number;
@@ -81,7 +81,7 @@ export function describeApp(blueprint: Blueprint, functionCount: number): string
 }
 
 export function renderBanner(parts: BannerParts, paint: Paint): string {
-  const { version, url, databasePath, admin, blueprint, functionCount } = parts;
+  const { version, url, database, admin, blueprint, functionCount } = parts;
   const row = (name: string, value: string): string => `  ${paint("dim", name.padEnd(12))}${value}`;
   return [
     "",
@@ -89,7 +89,7 @@ export function renderBanner(parts: BannerParts, paint: Paint): string {
     "",
     row("url", paint("cyan", url)),
     row("api", `${url}/api/openapi.json`),
-    row("database", databasePath),
+    row("database", database),
     row("admin token", TOKEN_NOTES[admin.source](admin.token)),
     row("application", describeApp(blueprint, functionCount)),
     "",

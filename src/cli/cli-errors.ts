@@ -11,6 +11,7 @@ export const cliError: ErrorFactory<
   | "PORT_BUSY"
   | "LISTEN_FAILED"
   | "STORE_UNSUPPORTED"
+  | "DATABASE_NOT_FOUND"
   | "FILES_EXIST"
   | "FILES_UNWRITABLE"
   | "SDK_UNAVAILABLE"
@@ -32,8 +33,13 @@ export const cliError: ErrorFactory<
   LISTEN_FAILED: { status: 500, message: "Cannot listen" },
   STORE_UNSUPPORTED: {
     status: 500,
-    message: "This build of Pylon stores in SQLite only",
-    hint: "Unset DATABASE_URL; PYLON_DB_PATH or --db says where the SQLite file is",
+    message: "This is not a database that Pylon can use",
+    hint: "DATABASE_URL=postgres://user:password@host:5432/name for Postgres; PYLON_DB_PATH or --db for a SQLite file",
+  },
+  DATABASE_NOT_FOUND: {
+    status: 500,
+    message: "There is no database",
+    hint: "Name the application's folder, or the file with --db or PYLON_DB_PATH",
   },
   FILES_EXIST: { status: 500, message: "Cannot write over files that exist", hint: "Choose another folder" },
   FILES_UNWRITABLE: { status: 500, message: "Cannot write the files" },

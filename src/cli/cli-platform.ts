@@ -6,6 +6,7 @@ import type { PluginEntry } from "../manifest/merge.ts";
 import type { Platform } from "../pylon.ts";
 import type { Sdk } from "../sdk/sdk.ts";
 import type { Store } from "../store/store.ts";
+import type { Database } from "./database.ts";
 
 /** Standard output or standard error. */
 export interface Terminal {
@@ -62,6 +63,12 @@ export interface Listener {
   cut(): Promise<void>;
 }
 
+/** A database server is not there yet. */
+export interface WaitingNews {
+  readonly reason: string;
+  readonly nextTryMs: number;
+}
+
 export type LogFormat = "text" | "json";
 
 export interface FlushableLog extends Log {
@@ -78,8 +85,10 @@ export interface CliPlatform {
   readonly stderr: Terminal;
   /** What an instance runs on. */
   openRuntime(): Promise<Platform>;
-  /** Opens a SQLite file. */
-  openStore(path: string): Promise<Store>;
+  /** Opens a SQLite file, or connects to a server, for which it waits; `onWaiting` hears of each try that failed. */
+  openStore(database: Database, onWaiting: (news: WaitingNews) => void): Promise<Store>;
+  /** Copies a SQLite database, which others may be writing, into an empty file. @throws as `copyDatabase` does */
+  copyDatabase(from: string, to: string): Promise<void>;
   loadApp(options: AppSourceOptions): Promise<AppSource>;
   watchApp(options: WatchAppOptions): Promise<{ close(): void }>;
   /** @throws an error whose `code` is EADDRINUSE, EADDRNOTAVAIL or EACCES */

@@ -67,6 +67,16 @@ export const COMMANDS: readonly Command[] = [
     ],
   },
   {
+    name: "backup",
+    summary: "Copy the SQLite database while it is served",
+    details: [
+      "The copy is one moment of the database, with every write that was acknowledged before; it is checked and on the disk when this ends. A file that exists is not written over.",
+      "To restore, stop Pylon, move pylon.db, pylon.db-wal and pylon.db-shm away, put the copy in the place of pylon.db, and start.",
+    ],
+    arguments: [DIR],
+    options: [{ name: "to", value: "FILE", summary: "the file to make (required)" }, DB, JSON_OUTPUT],
+  },
+  {
     name: "version",
     summary: "Print the version",
     arguments: [],

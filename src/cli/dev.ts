@@ -64,7 +64,7 @@ function showBanner({ platform, options, server }: Dev, admin: ShownToken): void
   const parts = {
     version: VERSION,
     url: server.url,
-    databasePath: options.databasePath,
+    database: options.database.name,
     admin,
     blueprint,
     functionCount: source.functions.size,
@@ -87,7 +87,7 @@ export const dev: RunCommand = async (args, platform) => {
     dir,
     onChange: (paths) => reload(running, paths),
     onError: (error) => log.error("watch.failed", { message: error instanceof Error ? error.message : String(error) }),
-    ignore: (path) => path.startsWith(options.databasePath),
+    ignore: (path) => options.database.kind === "sqlite" && path.startsWith(options.database.path),
   });
   showBanner(running, admin);
   logListening(server, options);

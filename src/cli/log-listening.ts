@@ -4,7 +4,7 @@ import { VERSION } from "../version.ts";
 import type { Server } from "./server.ts";
 import type { ServerOptions } from "./server-options.ts";
 
-export function logListening(server: Server, { log, host, mode, databasePath, platform }: ServerOptions): void {
+export function logListening(server: Server, { log, host, mode, database, platform }: ServerOptions): void {
   const { url, port } = server;
-  log.info("listening", { url, host, port, mode, database: databasePath, version: VERSION, pid: platform.pid });
+  log.info("listening", { url, host, port, mode, database: database.name, version: VERSION, pid: platform.pid });
 }

@@ -6,12 +6,14 @@ import { applyMigration, type MigrationStep, planMigration } from "../data/migra
 import { planSchema } from "../manifest/schema-diff.ts";
 import { PLUGINS } from "../plugins.ts";
 import { type Blueprint, prepareStore, readBlueprint } from "../pylon.ts";
+import type { Store } from "../store/store.ts";
 import { countOf } from "./banner.ts";
 import type { CliPlatform } from "./cli-platform.ts";
 import type { ExitCode, RunCommand } from "./command.ts";
 import { assertLoaded, joinManifests, loadSource } from "./open-app.ts";
+import { type Database, readDatabase } from "./database.ts";
 import { createPaint, type Paint, wantsColour } from "./paint.ts";
-import { readAppDir, readDatabasePath } from "./read-options.ts";
+import { readAppDir } from "./read-options.ts";
 
 /** @throws APP_INVALID, MANIFEST_INVALID, PLUGIN_INVALID, CONFIG_ENV_MISSING */
 async function readApp(platform: CliPlatform, dir: string): Promise<Blueprint> {
@@ -65,13 +67,19 @@ function planFromNothing({ manifest }: Blueprint): MigrationStep[] {
   });
 }
 
+function openStore({ openStore: open, stderr }: CliPlatform, database: Database): Promise<Store> {
+  return open(database, ({ reason, nextTryMs }) =>
+    stderr.write(`Waiting for ${database.name}: ${reason}. Trying again in ${nextTryMs / 1_000} s\n`),
+  );
+}
+
 async function planOnly(
   platform: CliPlatform,
-  database: string,
+  database: Database,
   blueprint: Blueprint,
 ): Promise<readonly MigrationStep[]> {
-  if (!existsSync(database)) return planFromNothing(blueprint);
-  const store = await platform.openStore(database);
+  if (database.kind === "sqlite" && !existsSync(database.path)) return planFromNothing(blueprint);
+  const store = await openStore(platform, database);
   try {
     return (await planMigration(store, blueprint.manifest.entities)).steps;
   } finally {
@@ -88,11 +96,11 @@ interface ApplyOptions {
 /** @throws MIGRATION_DESTRUCTIVE, MIGRATION_BLOCKED; nothing has changed then */
 async function planAndApply(
   platform: CliPlatform,
-  database: string,
+  database: Database,
   blueprint: Blueprint,
   { allowDestructive, show }: ApplyOptions,
 ): Promise<readonly MigrationStep[]> {
-  const store = await platform.openStore(database);
+  const store = await openStore(platform, database);
   try {
     const plan = await planMigration(store, blueprint.manifest.entities);
     show(plan.steps);
@@ -107,7 +115,7 @@ async function planAndApply(
 
 export const migrate: RunCommand = async (args, platform): Promise<ExitCode> => {
   const dir = readAppDir(args, platform);
-  const database = readDatabasePath(args, platform.env, { dir, cwd: platform.cwd });
+  const database = readDatabase(args, platform.env, { dir, cwd: platform.cwd });
   const blueprint = await readApp(platform, dir);
   const isPlanOnly = args.switches.has("plan");
   const isJson = args.switches.has("json");
@@ -122,7 +130,7 @@ export const migrate: RunCommand = async (args, platform): Promise<ExitCode> => 
         show,
       });
   if (isPlanOnly) show(steps);
-  const outcome: Outcome = { database, steps, applied: !isPlanOnly && steps.length > 0 };
+  const outcome: Outcome = { database: database.name, steps, applied: !isPlanOnly && steps.length > 0 };
   platform.stdout.write(isJson ? `${JSON.stringify(outcome, null, 2)}\n` : `${conclude(outcome)}\n`);
   return steps.some(({ blocked }) => blocked) ? 1 : 0;
 };

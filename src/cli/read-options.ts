@@ -10,7 +10,6 @@ import type { ParsedArguments } from "./command.ts";
 
 const DEFAULT_PORT = 4321;
 const MAX_PORT = 65_535;
-const DEFAULT_DB = ".pylon/pylon.db";
 
 /** An absolute path. @throws APP_NOT_FOUND */
 export function readAppDir({ positional: [name = "."] }: ParsedArguments, { cwd }: Pick<CliPlatform, "cwd">): string {
@@ -35,23 +34,6 @@ export function readPort({ values }: ParsedArguments, env: Env): number {
 
 export function readHost({ values }: ParsedArguments, env: Env, fallback: string): string {
   return values.get("host") ?? (env.PYLON_HOST || fallback);
-}
-
-/** @throws STORE_UNSUPPORTED; never says what the address holds, which may be a password. */
-function assertFile(path: string, source: string): string {
-  if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(path)) return path;
-  throw cliError("STORE_UNSUPPORTED", {
-    message: `${source} names a database server: this build stores in SQLite only`,
-  });
-}
-
-/** The SQLite file, absolute. The option is relative to where it is typed, the variable to the application's folder. */
-export function readDatabasePath(args: ParsedArguments, env: Env, { dir, cwd }: { dir: string; cwd: string }): string {
-  const option = args.values.get("db");
-  if (option !== undefined) return resolve(cwd, assertFile(option, "--db"));
-  if (env.DATABASE_URL)
-    throw cliError("STORE_UNSUPPORTED", { message: "DATABASE_URL is set: this build stores in SQLite only" });
-  return resolve(dir, assertFile(env.PYLON_DB_PATH || DEFAULT_DB, "PYLON_DB_PATH"));
 }
 
 /** @throws CONFIG_INVALID */

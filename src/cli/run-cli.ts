@@ -16,6 +16,7 @@ const LOADERS: Readonly<Record<string, () => Promise<RunCommand>>> = {
   serve: async () => (await import("./serve.ts")).serve,
   check: async () => (await import("./check.ts")).check,
   migrate: async () => (await import("./migrate.ts")).migrate,
+  backup: async () => (await import("./backup.ts")).backup,
   version: async () => (await import("./print-version.ts")).printVersion,
   help: async () => (await import("./help.ts")).help,
 };

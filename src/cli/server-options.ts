@@ -3,8 +3,9 @@
 import type { Mode } from "../instance/outbound.ts";
 import type { CliPlatform, FlushableLog } from "./cli-platform.ts";
 import type { ParsedArguments } from "./command.ts";
+import { type Database, readDatabase } from "./database.ts";
 import { wantsColour } from "./paint.ts";
-import { readDatabasePath, readHost, readLogFormat, readPort } from "./read-options.ts";
+import { readHost, readLogFormat, readPort } from "./read-options.ts";
 
 export interface ServerOptions {
   readonly platform: CliPlatform;
@@ -14,7 +15,7 @@ export interface ServerOptions {
   readonly host: string;
   /** 0 chooses a free one. */
   readonly port: number;
-  readonly databasePath: string;
+  readonly database: Database;
   readonly log: FlushableLog;
 }
 
@@ -31,7 +32,7 @@ export async function readServerOptions(
     mode,
     host: readHost(args, env, defaultHost),
     port: readPort(args, env),
-    databasePath: readDatabasePath(args, env, { dir, cwd }),
+    database: readDatabase(args, env, { dir, cwd }),
     log: await platform.openLog({ format: readLogFormat(env), colour: wantsColour(stdout, env) }),
   };
 }

@@ -118,7 +118,10 @@ async function openFirst(parts: Parts, env: Env): Promise<{ readonly live: Live;
 export async function startServer(options: ServerOptions, env: Env): Promise<Server> {
   const { drainMs } = readSettings(env, options.mode);
   const runtime = await options.platform.openRuntime();
-  const store = await options.platform.openStore(options.databasePath);
+  const { database, log } = options;
+  const store = await options.platform.openStore(database, ({ reason, nextTryMs }) =>
+    log.warn("database.waiting", { database: database.name, reason, nextTryMs }),
+  );
   const parts: Parts = { options, runtime, store, clock: createSystemClock(), drainMs };
   try {
     const { live, listener } = await openFirst(parts, env);

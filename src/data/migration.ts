@@ -23,6 +23,8 @@ export interface MigrationStep {
 }
 
 export interface MigrationPlan {
+  /** What the plan was made from, as the store remembers it. */
+  readonly from: string | undefined;
   readonly steps: readonly MigrationStep[];
   readonly changes: readonly PlannedChange[];
   readonly entities: readonly EntityDef[];
@@ -33,8 +35,7 @@ const SYSTEM_KEY = "system-tables";
 /** Rows that one look at the data takes at a time. */
 const SCAN_PAGE = 1_000;
 
-async function readApplied(reader: Reader): Promise<readonly EntityDef[]> {
-  const text = await reader.readMeta(SCHEMA_KEY);
+function parseApplied(text: string | undefined): readonly EntityDef[] {
   return text === undefined ? [] : parseStoredEntities(JSON.parse(text));
 }
 
@@ -98,11 +99,12 @@ function countLost(reader: Reader, change: PlannedChange, applied: ReadonlyMap<s
 
 /** What has to be done so that `store` fits `entities`, and what it would cost. Changes nothing. */
 export async function planMigration(store: Store, entities: readonly EntityDef[]): Promise<MigrationPlan> {
-  const from = await readApplied(store.reader);
-  const tables = from.map(toTableSpec);
+  const from = await store.reader.readMeta(SCHEMA_KEY);
+  const before = parseApplied(from);
+  const tables = before.map(toTableSpec);
   store.describe(tables);
   const applied = new Map(tables.map((table) => [table.name, table]));
-  const changes = planSchema(from, entities);
+  const changes = planSchema(before, entities);
   const steps: MigrationStep[] = [];
   for (const change of changes) {
     const isCheck = change.kind !== "step";
@@ -114,7 +116,7 @@ export async function planMigration(store: Store, entities: readonly EntityDef[]
     const { summary, entity, destructive } = change;
     steps.push({ summary, entity, field, destructive, rows, blocked: isCheck });
   }
-  return { steps, changes, entities };
+  return { from, steps, changes, entities };
 }
 
 function rowsText(step: MigrationStep): string {
@@ -132,10 +134,23 @@ function refuse(code: "MIGRATION_DESTRUCTIVE" | "MIGRATION_BLOCKED", steps: read
   });
 }
 
+/** What is left to do when the turn has come: nothing when another process has done the same in the meantime. */
+async function stepsLeft(
+  reader: Reader,
+  { from }: MigrationPlan,
+  { steps, wanted }: { readonly steps: readonly SchemaStep[]; readonly wanted: string },
+): Promise<readonly SchemaStep[]> {
+  const now = await reader.readMeta(SCHEMA_KEY);
+  if (now === wanted) return [];
+  if (now !== from) throw migrationError("MIGRATION_RACED");
+  return steps;
+}
+
 /**
  * Applies a plan.
  *
- * @throws MIGRATION_DESTRUCTIVE unless `allowDestructive`, MIGRATION_BLOCKED when rows do not fit. Nothing has changed then.
+ * @throws MIGRATION_DESTRUCTIVE unless `allowDestructive`, MIGRATION_BLOCKED when rows do not fit, MIGRATION_RACED when
+ * another process changed the schema to something else since the plan was made. Nothing has changed then.
  */
 export async function applyMigration(
   store: Store,
@@ -151,7 +166,7 @@ export async function applyMigration(
   const wanted = JSON.stringify(plan.entities);
   const remember = (tx: Tx): Promise<void> => tx.writeMeta(SCHEMA_KEY, wanted);
   // What needs no step is remembered too: a field that became optional has to be checked when it is required again.
-  if (steps.length > 0) await store.changeSchema(steps, remember);
+  if (steps.length > 0) await store.changeSchema((reader) => stepsLeft(reader, plan, { steps, wanted }), remember);
   else if ((await store.reader.readMeta(SCHEMA_KEY)) !== wanted) await store.write(remember);
   store.describe(plan.entities.map(toTableSpec));
 }
@@ -172,7 +187,9 @@ function systemSteps(table: TableSpec): SchemaStep[] {
 export async function createSystemTables(store: Store, tables: readonly TableSpec[]): Promise<void> {
   const wanted = JSON.stringify(tables);
   if ((await store.reader.readMeta(SYSTEM_KEY)) !== wanted) {
-    await store.changeSchema(tables.flatMap(systemSteps), async (tx) => {
+    const stepsNeeded = async (reader: Reader): Promise<readonly SchemaStep[]> =>
+      (await reader.readMeta(SYSTEM_KEY)) === wanted ? [] : tables.flatMap(systemSteps);
+    await store.changeSchema(stepsNeeded, async (tx) => {
       await tx.writeMeta(SYSTEM_KEY, wanted);
       if ((await tx.readMeta(CURSOR_SECRET_KEY)) === undefined) {
         await tx.writeMeta(CURSOR_SECRET_KEY, createCursorSecret());

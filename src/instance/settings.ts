@@ -30,6 +30,8 @@ const FRACTION = /^\d{1,15}(?:\.\d{1,9})?$/;
 const MAX_BODY = { name: "PYLON_MAX_BODY_BYTES", fallback: 10 * 2 ** 20, min: 1, max: 2 ** 30, pattern: WHOLE };
 const FN_TIMEOUT = { name: "PYLON_FN_TIMEOUT_MS", fallback: 30_000, min: 1, max: 3_600_000, pattern: WHOLE };
 const DRAIN = { name: "PYLON_DRAIN_SECS", fallback: 10, min: 0, max: 3_600, pattern: FRACTION };
+const DB_CONNECTIONS = { name: "PYLON_DB_CONNECTIONS", fallback: 10, min: 2, max: 500, pattern: WHOLE };
+const DB_WAIT = { name: "PYLON_DB_WAIT_SECS", fallback: 60, min: 0, max: 3_600, pattern: FRACTION };
 const MIN_TOKEN_CHARS = 8;
 
 function readNumber(env: Env, rule: NumberRule, problems: Problem[]): number {
@@ -80,6 +82,36 @@ function readAdminToken(env: Env, problems: Problem[]): string | null {
   return token;
 }
 
+/** How a database server is used. */
+export interface DatabaseLimits {
+  /** Connections for writers; others come on top. */
+  readonly connections: number;
+  /** How long a start waits for a server that is away. */
+  readonly startWaitMs: number;
+  /** The longest that a transaction may stand still: a function may do that as long as it may run. */
+  readonly idleTransactionMs: number;
+}
+
+/** Beyond the time of a function, for what the transaction does before and after it. */
+const TRANSACTION_SPARE_MS = 30_000;
+
+function assertNone(problems: readonly Problem[]): void {
+  const first = problems[0];
+  if (first) throw coreError("CONFIG_INVALID", { message: `${first.path}: ${first.message}`, details: problems });
+}
+
+/** @throws CONFIG_INVALID with every problem. */
+export function readDatabaseLimits(env: Env): DatabaseLimits {
+  const problems: Problem[] = [];
+  const limits: DatabaseLimits = {
+    connections: readNumber(env, DB_CONNECTIONS, problems),
+    startWaitMs: readNumber(env, DB_WAIT, problems) * 1_000,
+    idleTransactionMs: readNumber(env, FN_TIMEOUT, problems) + TRANSACTION_SPARE_MS,
+  };
+  assertNone(problems);
+  return limits;
+}
+
 /** @throws CONFIG_INVALID with every problem. */
 export function readSettings(env: Env, mode: Mode): Settings {
   const problems: Problem[] = [];
@@ -92,7 +124,6 @@ export function readSettings(env: Env, mode: Mode): Settings {
     logRequests: readSwitch(env, "PYLON_LOG_REQUESTS", problems),
     runJobs: readSwitch(env, "PYLON_JOBS", problems),
   };
-  const first = problems[0];
-  if (first) throw coreError("CONFIG_INVALID", { message: `${first.path}: ${first.message}`, details: problems });
+  assertNone(problems);
   return settings;
 }

@@ -43,7 +43,14 @@ export class SettleCallbackError extends Error {
 }
 
 /** Codes that speak of the store as a whole, wherever they are raised: nobody's callback is to blame. */
-const STORE_AWAY_CODES: readonly string[] = ["STORE_CLOSED", "STORE_BUSY", "STORE_FULL", "STORE_UNWRITABLE"];
+const STORE_AWAY_CODES: readonly string[] = [
+  "STORE_CLOSED",
+  "STORE_BUSY",
+  "STORE_FULL",
+  "STORE_UNWRITABLE",
+  "STORE_UNAVAILABLE",
+  "STORE_UNCERTAIN",
+];
 
 function isStoreAway(error: unknown): boolean {
   return STORE_AWAY_CODES.some((code) => isPylonError(error, code));
@@ -56,10 +63,14 @@ function isStoreAway(error: unknown): boolean {
 async function writeBlaming<T>(store: Store, run: (tx: Tx, blame: Blame) => Promise<T>): Promise<T> {
   const blame: Blame = { isInCallback: false };
   try {
-    return await store.write((tx) => {
-      blame.isInCallback = false;
-      return run(tx, blame);
-    });
+    return await store.write(
+      (tx) => {
+        blame.isInCallback = false;
+        return run(tx, blame);
+      },
+      // Every step here is safe by itself: leases decide, not what was read before.
+      { isolation: "read-committed" },
+    );
   } catch (error) {
     throw blame.isInCallback && !isStoreAway(error) ? new SettleCallbackError(error) : error;
   }

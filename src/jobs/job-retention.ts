@@ -19,6 +19,8 @@ const PAUSE_MS = 100;
 /** Removes one portion; answers after how many milliseconds the next one is due. */
 export async function purgeFinishedJobs(options: JobRetentionOptions): Promise<number> {
   const finishedBefore = Math.floor(options.clock.now()) - options.retentionMs;
-  const purged = await options.store.write((tx) => tx.purgeJobs(finishedBefore, PURGE_LIMIT));
+  const purged = await options.store.write((tx) => tx.purgeJobs(finishedBefore, PURGE_LIMIT), {
+    isolation: "read-committed",
+  });
   return purged === PURGE_LIMIT ? PAUSE_MS : options.everyMs;
 }

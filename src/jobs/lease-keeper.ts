@@ -6,6 +6,8 @@ import type { Store } from "../store/store.ts";
 import type { JobRun } from "./job-run.ts";
 import type { JobRunner } from "./job-runner.ts";
 
+/** Every step is safe by itself. */
+const LOOSE = { isolation: "read-committed" } as const;
 /** Leases that one transaction expires. */
 const EXPIRE_LIMIT = 1000;
 /** The pause before the next thousand. */
@@ -38,7 +40,7 @@ export async function freeLeftOverLeases(store: Store): Promise<void> {
     let expired: number;
     do expired = await tx.expireLeases(Number.MAX_SAFE_INTEGER, EXPIRE_LIMIT);
     while (expired === EXPIRE_LIMIT);
-  });
+  }, LOOSE);
 }
 
 /** The runs whose lease is to be moved: those that had none moved for a heartbeat, or whose clock went back since. */
@@ -66,7 +68,7 @@ export async function keepLeases(options: LeaseKeeperOptions): Promise<number> {
     const leaseUntil = now + leaseMs;
     const seqsHeld = seqs.length > 0 ? await tx.extendLeases(owner, seqs, leaseUntil) : [];
     return { leaseUntil, seqsHeld: new Set(seqsHeld), expired: await tx.expireLeases(now, EXPIRE_LIMIT) };
-  });
+  }, LOOSE);
   for (const run of renewals) {
     // What was settled in the meantime is not held in the store either, and not by the runner.
     if (runner.held.get(run.job.seq) !== run) continue;

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import process from "node:process";
 import type { Env } from "../core/env.ts";
 import type { CurrentCall } from "../functions/current-call.ts";
+import { readDatabaseLimits } from "../instance/settings.ts";
 import type { Dialer } from "../net/dialer.ts";
 import type { Platform } from "../pylon.ts";
 import { openSqliteStore } from "../store/sqlite/open-sqlite-store.ts";
@@ -19,6 +20,8 @@ import { sqlitePlatform } from "./sqlite-platform.ts";
 export interface EmbeddedPlatform extends Platform {
   readonly env: Env;
   openSqliteStore(path: string): Store;
+  /** Waits a while for a server that is away. */
+  openPostgresStore(url: string): Promise<Store>;
   /** A store whose file is gone when it is closed. */
   openMemoryStore(): Store;
 }
@@ -67,6 +70,10 @@ export async function openEmbeddedPlatform(transport?: Transport): Promise<Embed
     appendFile,
     env: process.env,
     openSqliteStore: (path) => openSqliteStore({ path, platform: sqlitePlatform }),
+    async openPostgresStore(url) {
+      const { openDatabaseServer } = await import("./postgres-platform.ts");
+      return openDatabaseServer({ url, ...readDatabaseLimits(process.env) });
+    },
     openMemoryStore: openTemporaryStore,
   };
 }

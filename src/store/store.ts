@@ -74,7 +74,10 @@ export interface NewJob {
   readonly kind: string;
   /** Jobs of one lane share a concurrency limit; lanes do not delay each other. */
   readonly lane: string;
-  /** Jobs of one key run one after the other, in commit order. */
+  /**
+   * Jobs of one key run one after the other: the one whose transaction had committed before the other's began first. Of
+   * transactions that ran at the same time, a store with several writers may take either first.
+   */
   readonly key?: string | null;
   readonly payload: string;
   readonly dueAt: number;
@@ -208,9 +211,18 @@ export interface Tx extends Reader {
 export interface WriteOptions {
   /**
    * The callback may wait for things other than the transaction (an application's mutation): it gets a physical
-   * transaction of its own, and every other writer waits for it. Default false: it shares one commit with its neighbours.
+   * transaction of its own, for which a store with one writer lets every other one wait. Default false: it may share one
+   * commit with its neighbours.
    */
   readonly exclusive?: boolean;
+  /**
+   * `serializable`: as if transactions ran one after the other; a store that finds out otherwise runs the callback again.
+   * `read-committed`: each statement sees what has committed before it, and nothing is run again for what others did; for
+   * callers whose every step is safe by itself, such as the job engine. A store with one writer is always the former.
+   *
+   * @default "serializable"
+   */
+  readonly isolation?: "serializable" | "read-committed";
   /** Rolls back when aborted before the callback has ended. */
   readonly signal?: AbortSignal;
 }
@@ -226,6 +238,9 @@ export type SchemaStep =
   | { readonly kind: "create-index"; readonly table: string; readonly index: IndexSpec }
   | { readonly kind: "drop-index"; readonly table: string; readonly index: string };
 
+/** The steps, or how to find them under the lock. */
+export type SchemaSteps = readonly SchemaStep[] | ((reader: Reader) => Promise<readonly SchemaStep[]>);
+
 export interface Store {
   /** For logs and `/readyz`: never holds a password. */
   readonly name: string;
@@ -240,13 +255,18 @@ export interface Store {
   /** Tells the store about tables. A table must be described before it is used; describing is not creating. */
   describe(tables: readonly TableSpec[]): void;
   /**
-   * Runs `run` in one transaction: committed and durable when the promise resolves, rolled back when `run` throws.
+   * Runs `run` in one transaction: committed and durable when the promise resolves, rolled back when `run` throws. A store
+   * may run it more than once; what counts is the run that commits, so it has no effects outside of the transaction.
    *
-   * @throws STORE_CLOSED after `close`; STORE_BUSY, STORE_FULL or STORE_FAILED when the database refuses.
+   * @throws STORE_CLOSED after `close`; STORE_BUSY, STORE_FULL, STORE_UNAVAILABLE or STORE_FAILED when the database refuses;
+   * STORE_UNCERTAIN when the connection was lost during the commit and nobody can be asked what became of it.
    */
   write<T>(run: (tx: Tx) => Promise<T>, options?: WriteOptions): Promise<T>;
-  /** Changes the schema and whatever `run` writes in one transaction. Idempotent per step. */
-  changeSchema<T>(steps: readonly SchemaStep[], run: (tx: Tx) => Promise<T>): Promise<T>;
+  /**
+   * Changes the schema and whatever `run` writes in one transaction. Idempotent per step. One at a time, however many
+   * processes ask: a function decides on the steps when its turn has come, from what it reads then.
+   */
+  changeSchema<T>(steps: SchemaSteps, run: (tx: Tx) => Promise<T>): Promise<T>;
   /** Called after a commit that made jobs ready, with the earliest due time per lane. Answers the unsubscriber. */
   onDue(listener: (due: readonly LaneDue[]) => void): () => void;
   /** @throws when the database cannot answer. */

@@ -1,17 +1,13 @@
 // A whole auth room over a SQLite file of its own, on virtual time, with a mailer that keeps what it was asked to send.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { AUTH_TABLES } from "../../src/auth/auth-tables.ts";
 import { type Auth, type AuthOptions, createAuth } from "../../src/auth/create-auth.ts";
 import type { AuthMail, Mailer } from "../../src/auth/mailer.ts";
 import { createVirtualClock, type VirtualClock } from "../../src/core/clock.ts";
 import { isPylonError, type PylonError } from "../../src/core/errors.ts";
 import type { Identity } from "../../src/core/identity.ts";
-import { sqlitePlatform } from "../../src/platform/sqlite-platform.ts";
-import { openSqliteStore } from "../../src/store/sqlite/open-sqlite-store.ts";
 import type { Store } from "../../src/store/store.ts";
+import { openTestStore } from "../store/open-test-store.ts";
 
 export const ADMIN_TOKEN = "correct-horse-battery-staple-0123456789";
 
@@ -40,8 +36,7 @@ export async function withAuth(
   run: (harness: Harness) => Promise<void>,
   overrides: Partial<AuthOptions> = {},
 ): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "pylon-auth-"));
-  const store = openSqliteStore({ path: join(folder, "auth.db"), platform: sqlitePlatform });
+  const { store, cleanup } = await openTestStore();
   try {
     store.describe(AUTH_TABLES);
     await store.changeSchema(
@@ -59,8 +54,7 @@ export async function withAuth(
     };
     await run({ store, clock, auth, mails, signIn });
   } finally {
-    await store.close();
-    rmSync(folder, { recursive: true, force: true });
+    await cleanup();
   }
 }
 

@@ -26,6 +26,8 @@ export interface BenchAppOptions {
   readonly receiverPort: number;
   /** @default on */
   readonly jobs?: "on" | "off";
+  /** `postgres://…`. @default a SQLite file in the folder */
+  readonly database?: string;
 }
 
 function writeApp(folder: string, receiverPort: number): void {
@@ -45,8 +47,9 @@ async function signIn(port: number): Promise<string> {
 }
 
 /** The environment of the server; requests are logged to a file, as they would be in production. */
-export function serverEnv(jobs: "on" | "off" = "on"): Record<string, string> {
+export function serverEnv(jobs: "on" | "off" = "on", database?: string): Record<string, string> {
   return {
+    ...(database === undefined ? {} : { DATABASE_URL: database }),
     PYLON_ADMIN_TOKEN: ADMIN_TOKEN,
     BENCH_SECRET: "bench-secret-of-the-hook",
     PYLON_LOG_FORMAT: "json",
@@ -58,7 +61,9 @@ export function serverEnv(jobs: "on" | "off" = "on"): Record<string, string> {
 export async function startBenchApp(options: BenchAppOptions): Promise<BenchApp> {
   if (!existsSync(BINARY)) throw new Error("There is no dist/pylon: run `bun run build.ts` first");
   writeApp(options.folder, options.receiverPort);
-  const pylon = startChild([BINARY, "serve", options.folder, "--port", "0"], { env: serverEnv(options.jobs) });
+  const pylon = startChild([BINARY, "serve", options.folder, "--port", "0"], {
+    env: serverEnv(options.jobs, options.database),
+  });
   const { url } = JSON.parse(`{"event":"listening"${await pylon.line('{"event":"listening"')}`) as { url: string };
   const port = Number(new URL(url).port);
   return { pylon, port, authorization: await signIn(port) };

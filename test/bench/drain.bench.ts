@@ -6,12 +6,14 @@ import { startChild, withFolder, type Child } from "../support/child.ts";
 import { BINARY, ORDERS_PATH, runLoad, script, serverEnv, startBenchApp, startReceiver } from "./bench-app.ts";
 import { judged, type Figure } from "./figure.ts";
 
-const DELIVERIES = 50_000;
+export const DELIVERIES = 50_000;
 const BARE_REQUESTS = 40_000;
 const CONCURRENCIES = [32, 48, 64] as const;
 const ROUNDS = CONCURRENCIES.length;
 
-async function bestBareLoop(port: number): Promise<{ readonly perSecond: number; readonly concurrency: number }> {
+export async function bestBareLoop(
+  port: number,
+): Promise<{ readonly perSecond: number; readonly concurrency: number }> {
   let best = { perSecond: 0, concurrency: 0 };
   for (const concurrency of CONCURRENCIES) {
     const url = `http://127.0.0.1:${port}/hook`;
@@ -22,22 +24,30 @@ async function bestBareLoop(port: number): Promise<{ readonly perSecond: number;
   return best;
 }
 
-/** Inserts until enough deliveries are committed for every round, with nobody delivering them. */
-async function fill(folder: string, receiverPort: number): Promise<void> {
-  const { pylon, port, authorization } = await startBenchApp({ folder, receiverPort, jobs: "off" });
-  let inserted = 0;
-  while (inserted < DELIVERIES * ROUNDS) {
+export interface Backlog {
+  readonly folder: string;
+  /** `postgres://…`. @default a SQLite file in the folder */
+  readonly database?: string;
+}
+
+/** Inserts until so many deliveries are committed, with nobody delivering them. Answers how many a second. */
+export async function fill(backlog: Backlog, receiverPort: number, deliveries: number): Promise<number> {
+  const { pylon, port, authorization } = await startBenchApp({ ...backlog, receiverPort, jobs: "off" });
+  let [inserted, seconds] = [0, 0];
+  while (inserted < deliveries) {
     const load = await runLoad({ port, path: ORDERS_PATH, connections: 64, seconds: 1, authorization });
     inserted += load.answered;
+    seconds += 1;
   }
   await pylon.stop();
+  return inserted / seconds;
 }
 
 /** Starts a process on the backlog and answers how many of the first 50,000 arrived a second. */
-async function drainOnce(folder: string, receiver: Child): Promise<number> {
+export async function drainOnce({ folder, database }: Backlog, receiver: Child): Promise<number> {
   receiver.send(`expect ${DELIVERIES}`);
   await receiver.line("ok expect");
-  const pylon = startChild([BINARY, "serve", folder, "--port", "0"], { env: serverEnv("on") });
+  const pylon = startChild([BINARY, "serve", folder, "--port", "0"], { env: serverEnv("on", database) });
   const { ms } = JSON.parse(await receiver.line("done ")) as { ms: number };
   await pylon.stop("SIGKILL");
   return DELIVERIES / (ms / 1_000);
@@ -47,10 +57,11 @@ export async function drainBench(): Promise<Figure[]> {
   const { receiver, port: receiverPort } = await startReceiver();
   try {
     return await withFolder(async (folder) => {
-      await fill(folder, receiverPort);
+      await fill({ folder }, receiverPort, DELIVERIES * ROUNDS);
       const bare = await bestBareLoop(receiverPort);
       let perSecond = 0;
-      for (let round = 0; round < ROUNDS; round++) perSecond = Math.max(perSecond, await drainOnce(folder, receiver));
+      for (let round = 0; round < ROUNDS; round++)
+        perSecond = Math.max(perSecond, await drainOnce({ folder }, receiver));
       const detail = `${Math.round(perSecond)}/s against ${Math.round(bare.perSecond)}/s (bare loop at ${bare.concurrency})`;
       return [judged({ name: "drain", value: perSecond / bare.perSecond, unit: "× bare", detail }, ">=", 0.5)];
     });

@@ -8,6 +8,7 @@ import { drainBench } from "./drain.bench.ts";
 import { renderFigure, type Figure } from "./figure.ts";
 import { insertBench } from "./insert.bench.ts";
 import { latencyBench } from "./latency.bench.ts";
+import { postgresBench } from "./postgres.bench.ts";
 import { sleepingBench } from "./sleeping.bench.ts";
 import { startBench } from "./start.bench.ts";
 
@@ -16,6 +17,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   drain: drainBench,
   latency: latencyBench,
   sleeping: sleepingBench,
+  postgres: postgresBench,
   start: startBench,
 };
 

@@ -9,7 +9,7 @@ import { readBlueprint } from "../../src/pylon.ts";
 
 function banner(entities: Parameters<typeof app>[0], admin: BannerParts["admin"]): string {
   const blueprint = readBlueprint(app(entities), PLUGINS, { SECRET: "secret-of-the-hook" });
-  const parts = { version: "1", url: "http://127.0.0.1:1", databasePath: "/x.db", blueprint, functionCount: 1, admin };
+  const parts = { version: "1", url: "http://127.0.0.1:1", database: "/x.db", blueprint, functionCount: 1, admin };
   return renderBanner(parts, createPaint(false));
 }
 

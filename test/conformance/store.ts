@@ -12,6 +12,7 @@ import { testLeases } from "./store-leases.ts";
 import { testLifecycle } from "./store-lifecycle.ts";
 import { testRows } from "./store-rows.ts";
 import { testSchema } from "./store-schema.ts";
+import { testStorm } from "./store-storm.ts";
 import { testTransactions } from "./store-transactions.ts";
 
 export type { OpenedStore, OpenStore } from "./store-fixture.ts";
@@ -26,6 +27,7 @@ export function describeStore(name: string, open: OpenStore): void {
     jobs: testJobs,
     "keyed jobs": testKeyedJobs,
     leases: testLeases,
+    storm: testStorm,
     schema: testSchema,
     lifecycle: testLifecycle,
   };

@@ -14,7 +14,7 @@ import { createModel } from "../../src/data/model.ts";
 import type { Scope } from "../../src/data/scope.ts";
 import type { EntityDef, PolicyDef } from "../../src/manifest/manifest.ts";
 import type { NewJob, Store } from "../../src/store/store.ts";
-import { openTempSqlite } from "../store/open-temp-sqlite.ts";
+import { openTestStore } from "../store/open-test-store.ts";
 
 export interface DataHarness {
   readonly store: Store;
@@ -36,7 +36,7 @@ export async function withData(
   options: DataHarnessOptions,
   run: (harness: DataHarness) => Promise<void>,
 ): Promise<void> {
-  const { store, cleanup } = await openTempSqlite();
+  const { store, cleanup } = await openTestStore();
   try {
     await createSystemTables(store, []);
     await applyMigration(store, await planMigration(store, options.entities), { allowDestructive: false });

@@ -97,13 +97,13 @@ describe("single writes", () => {
       await data.insert(FN, "Order", { ...ROW, region: "eu", slot: 1 });
       const other = await data.insert(FN, "Order", { ...ROW, number: "A2", region: "eu", slot: 2 });
       const cases = [
-        [data.insert(FN, "Order", ROW), ["number"]],
-        [data.insert(FN, "Order", { ...ROW, number: "A3", region: "eu", slot: 1 }), ["region", "slot"]],
-        [data.update(FN, "Order", other.id, { number: "A1" }), ["number"]],
-        [data.update(FN, "Order", other.id, { slot: 1 }), ["region", "slot"]],
+        [() => data.insert(FN, "Order", ROW), ["number"]],
+        [() => data.insert(FN, "Order", { ...ROW, number: "A3", region: "eu", slot: 1 }), ["region", "slot"]],
+        [() => data.update(FN, "Order", other.id, { number: "A1" }), ["number"]],
+        [() => data.update(FN, "Order", other.id, { slot: 1 }), ["region", "slot"]],
       ] as const;
       for (const [work, columns] of cases) {
-        const error = await errorOf(work);
+        const error = await errorOf(work());
         assert.equal(error.code, "CONFLICT");
         assert.equal(error.status, 409);
         assert.deepEqual(

@@ -21,7 +21,7 @@ async function withScene(use: (scene: Scene) => Promise<void>, hooks: "one" | "t
   const [receiver, other] = [openHookReceiver(), openHookReceiver()];
   const env = { RECEIVER_URL: receiver.url, ...(hooks === "two" ? { OTHER_URL: other.url } : {}) };
   const optionsOf = (more: Readonly<Record<string, string>>): Parameters<typeof startPylon>[0] => ({
-    databasePath: join(folder.path, "pylon.db"),
+    database: join(folder.path, "pylon.db"),
     env: { ...env, ...more },
   });
   try {

@@ -1,5 +1,6 @@
 // The compiled binary as a server: started on a free port, killed or stopped, and always ended with the test.
 
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { PYLON_BINARY } from "../support/pylon-binary.ts";
@@ -9,6 +10,8 @@ export const WEBHOOK_SECRET = "s3cret-ключ";
 const APP = join(import.meta.dir, "../../fixtures/apps/delivery");
 const START_MS = 20_000;
 const STOP_MS = 20_000;
+/** Nothing that is asked takes as long; who is not answered by then is left hanging. */
+const REQUEST_MS = 20_000;
 
 export interface RunningPylon {
   readonly url: string;
@@ -18,13 +21,16 @@ export interface RunningPylon {
   kill(): Promise<void>;
   /** SIGTERM; answers the exit code. */
   stop(): Promise<number>;
-  /** Sends a request as the administrator. Rejects when the process is gone. */
+  /** Sends a request as the administrator. Rejects when the process is gone, or does not answer. */
   ask(target: string, json?: unknown): Promise<Response>;
 }
 
 export interface StartOptions {
-  readonly databasePath: string;
+  /** A SQLite file, or `postgres://…`. */
+  readonly database: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Hears every line that it writes, from its start. */
+  readonly onLine?: (line: string) => void;
 }
 
 function urlOf(line: string): string | undefined {
@@ -43,11 +49,14 @@ async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: stri
 }
 
 /** Starts `pylon serve` on the application of fixtures/apps/delivery and waits until it listens. */
-export async function startPylon({ databasePath, env }: StartOptions): Promise<RunningPylon> {
-  const child = Bun.spawn([PYLON_BINARY, "serve", APP, "--port", "0", "--host", "127.0.0.1", "--db", databasePath], {
+export async function startPylon({ database, env, onLine: hear }: StartOptions): Promise<RunningPylon> {
+  const isServer = database.startsWith("postgres://");
+  const file = isServer ? [] : ["--db", database];
+  const child = Bun.spawn([PYLON_BINARY, "serve", APP, "--port", "0", "--host", "127.0.0.1", ...file], {
     env: {
       PATH: process.env["PATH"],
-      HOME: join(databasePath, ".."),
+      HOME: tmpdir(),
+      ...(isServer ? { DATABASE_URL: database } : {}),
       PYLON_ADMIN_TOKEN: ADMIN_TOKEN,
       PYLON_LOG_FORMAT: "json",
       PYLON_LOG_REQUESTS: "off",
@@ -62,6 +71,7 @@ export async function startPylon({ databasePath, env }: StartOptions): Promise<R
   const { promise: listening, resolve, reject } = Promise.withResolvers<string>();
   const onLine = (line: string): void => {
     lines.push(line);
+    hear?.(line);
     const url = urlOf(line);
     if (url !== undefined) resolve(url);
   };
@@ -90,9 +100,10 @@ export async function startPylon({ databasePath, env }: StartOptions): Promise<R
       ask(target, json) {
         const [method = "GET", path = "/"] = target.split(" ");
         const headers: Record<string, string> = { authorization: `Bearer ${ADMIN_TOKEN}` };
-        if (json === undefined) return fetch(`${url}${path}`, { method, headers });
+        const signal = AbortSignal.timeout(REQUEST_MS);
+        if (json === undefined) return fetch(`${url}${path}`, { method, headers, signal });
         headers["content-type"] = "application/json";
-        return fetch(`${url}${path}`, { method, headers, body: JSON.stringify(json) });
+        return fetch(`${url}${path}`, { method, headers, signal, body: JSON.stringify(json) });
       },
     };
   } catch (error) {

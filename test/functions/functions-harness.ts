@@ -18,7 +18,7 @@ import {
 } from "../../src/functions/functions.ts";
 import { entity, field } from "../../src/manifest/dsl.ts";
 import type { Store } from "../../src/store/store.ts";
-import { openTempSqlite } from "../store/open-temp-sqlite.ts";
+import { openTestStore } from "../store/open-test-store.ts";
 
 export const ENTITIES = [
   entity("Order", { total: field.int(), code: field.string().optional().unique() }),
@@ -60,7 +60,7 @@ export async function openFunctions(
   definitions: Readonly<Record<string, FunctionDefinition>>,
   options: HarnessOptions = {},
 ): Promise<Harness> {
-  const { store, cleanup } = await openTempSqlite();
+  const { store, cleanup } = await openTestStore();
   const clock = options.clock ?? createSystemClock();
   const model = createModel({ entities: ENTITIES, policies: [], readOnly: new Set() });
   await createSystemTables(store, []);

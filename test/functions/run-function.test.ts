@@ -350,11 +350,12 @@ describe("what a caller hears", () => {
 describe("the deadline", () => {
   it("rolls a mutation back, answers FN_TIMEOUT, and lets nothing through afterwards", async () => {
     const clock = createVirtualClock();
-    const wake = Promise.withResolvers<void>();
+    const [begun, wake] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const late: unknown[] = [];
     const slow = mutation({
       async handler(ctx) {
         await ctx.db.insert("Order", { total: 1 });
+        begun.resolve();
         await wake.promise;
         late.push(await ctx.db.insert("Order", { total: 2 }).catch((error: { code: string }) => error.code));
         late.push(await ctx.db.list("Order").catch((error: { code: string }) => error.code));
@@ -363,7 +364,7 @@ describe("the deadline", () => {
     });
     const { call, orders, functions } = await start({ slow, insertOrder }, { clock, timeoutMs: 30_000 });
     const calling = assert.rejects(call("slow"), { code: "FN_TIMEOUT", status: 504 });
-    await until(() => clock.pending > 0 && functions.running === 1);
+    await begun.promise;
     await clock.advance(29_999);
     assert.equal(functions.running, 1);
     await clock.advance(1);

@@ -28,7 +28,7 @@ import { SILENT_LOG } from "../../src/core/log.ts";
 import type { Route } from "../../src/plugin/route.ts";
 import type { Store } from "../../src/store/store.ts";
 import { ADMIN_TOKEN, createTestMailer } from "../auth/auth-harness.ts";
-import { openTempSqlite } from "../store/open-temp-sqlite.ts";
+import { openTestStore } from "../store/open-test-store.ts";
 
 export interface StackOptions {
   readonly auth?: Partial<AuthOptions>;
@@ -98,7 +98,7 @@ function toRequest(target: string, { token, json, body, headers = {} }: Ask): Re
 
 /** Opens a stack, hands it to `run`, and removes its files. */
 export async function withStack(options: StackOptions, run: (stack: Stack) => Promise<void>): Promise<void> {
-  const opened = await openTempSqlite();
+  const opened = await openTestStore();
   const { store } = opened;
   try {
     const manifest = parseManifest(options.manifest ?? EMPTY_APP);

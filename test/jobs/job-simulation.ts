@@ -1,5 +1,6 @@
 // Several engines on one store in virtual time, with crashes between any two store operations, stalls, refused and
-// unanswered commits and clock jumps, all from one seed. A model beside the store checks every commit as it happens.
+// unanswered commits, clocks that differ and jump, slow and failing handlers, all from one seed. A model beside the store
+// checks every commit as it happens; in the end nothing is lost, and what ran twice is owed to a fault.
 
 import assert from "node:assert/strict";
 
@@ -7,66 +8,21 @@ import type { Clock } from "../../src/core/clock.ts";
 import { createJobEngine, type JobEngine } from "../../src/jobs/job-engine.ts";
 import type { JobHandler, JobOutcome } from "../../src/jobs/job-handler.ts";
 import { storeError } from "../../src/store/store-errors.ts";
-import type { Job, Settlement, Store, Tx } from "../../src/store/store.ts";
+import type { Job, Store, Tx } from "../../src/store/store.ts";
 import { createMemoryStore } from "../support/memory-store.ts";
 import { createWorld } from "./job-harness.ts";
 import { createDice } from "../support/dice.ts";
+import { LeaseModel } from "./lease-model.ts";
 
-const PROCESSES = 3;
-const JOBS = 70;
-const CHAOS_STEPS = 120;
 const MAX_RUN_MS = 90_000;
-
-interface Lease {
-  readonly owner: string;
-  readonly attempt: number;
-  until: number;
-}
-
-/** What the store must never do, checked per commit. */
-class LeaseModel {
-  readonly #leases: Map<number, Lease> = new Map();
-  readonly #clock: Clock;
-  readonly settledAttempts: Set<string> = new Set();
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  claimed(jobs: readonly Job[], now: number): void {
-    assert.ok(now <= this.#clock.now(), "a claim was made for a time to come");
-    for (const job of jobs) {
-      assert.equal(this.#leases.get(job.seq), undefined, `two live leases on ${job.id}`);
-      assert.ok(job.dueAt <= now, `${job.id} was claimed before it was due`);
-      this.#leases.set(job.seq, { owner: job.leaseOwner ?? "", attempt: job.attempt, until: job.leaseUntil ?? 0 });
-    }
-  }
-
-  settled({ seq, owner, attempt }: Settlement): void {
-    const lease = this.#leases.get(seq);
-    assert.ok(lease?.owner === owner && lease.attempt === attempt.attempt, `${seq} was settled without its lease`);
-    const name = `${seq}#${attempt.attempt}`;
-    assert.ok(!this.settledAttempts.has(name), `${name} was settled twice`);
-    this.settledAttempts.add(name);
-    this.#leases.delete(seq);
-  }
-
-  extended(seqs: readonly number[], owner: string, until: number): void {
-    for (const seq of seqs) {
-      const lease = this.#leases.get(seq);
-      assert.equal(lease?.owner, owner, `the lease of ${seq} was moved by a stranger`);
-      if (lease) lease.until = until;
-    }
-  }
-
-  released(seqs: readonly number[], owner: string): void {
-    for (const seq of seqs) if (this.#leases.get(seq)?.owner === owner) this.#leases.delete(seq);
-  }
-
-  expired(now: number): void {
-    for (const [seq, lease] of this.#leases) if (lease.until <= now) this.#leases.delete(seq);
-  }
-}
+/** Longer than a lease. */
+const MAX_DURATION_MS = 80_000;
+/** Of each engine: jobs under way. */
+const CAPACITY = 8;
+/** Of each engine: outcomes in one transaction. */
+const MAX_BATCH = 4;
+/** How far the clock of one process is from the others'. A lease is kept for longer than two of these. */
+const MAX_SKEW_MS = 15_000;
 
 class Crash extends Error {}
 
@@ -80,8 +36,14 @@ interface Process {
   readonly engine: JobEngine;
   readonly owner: string;
   readonly faults: Faults;
+  readonly skewMs: number;
   isDead: boolean;
   isStalled: boolean;
+  /** Handlers that began, and attempts that were settled. */
+  begun: number;
+  settled: number;
+  /** Runs that may have come to nothing because the process was killed or stopped. */
+  interrupted: number;
   /** What would have happened during a stall. */
   readonly backlog: (() => void)[];
 }
@@ -96,33 +58,70 @@ interface Plan {
   settles: number;
 }
 
+export interface SimulationOptions {
+  /** Without, processes still differ in their clocks, and handlers are still slow and fail. @default true */
+  readonly faults?: boolean;
+  /** Methods of a transaction as a broken store would have them; the simulation has to find out. */
+  readonly breakTx?: (tx: Tx) => Partial<Tx>;
+}
+
+/** What happened, so that a test can say that enough did. */
+export interface SimulationStats {
+  crashes: number;
+  stalls: number;
+  refusals: number;
+  jumps: number;
+  runs: number;
+  /** Leases lost under a run. */
+  lost: number;
+  /** Settlements that came too late: the lease was another's, or over. */
+  fenced: number;
+  /** Runs that were not settled, so that their job ran again. */
+  repeated: number;
+}
+
 const never = (): Promise<never> => new Promise(() => undefined);
 
 export class Simulation {
   readonly #dice: () => number;
   readonly #world = createWorld();
   readonly #store: Store = createMemoryStore();
-  readonly #model: LeaseModel;
+  readonly #model = new LeaseModel();
+  readonly #breakTx: (tx: Tx) => Partial<Tx>;
+  readonly #hasFaults: boolean;
+  readonly #size: { readonly processes: number; readonly jobs: number; readonly steps: number };
   readonly #plans: Map<string, Plan> = new Map();
   readonly #keys: Map<string, string[]> = new Map();
   readonly #canceled: Set<string> = new Set();
   /** A check that failed where a throw would be taken for a fault. */
   #failure: unknown;
   #processes: Process[] = [];
-  #spawned = 0;
-  readonly stats = { crashes: 0, stalls: 0, refusals: 0, jumps: 0, runs: 0, lost: 0 };
+  /** Every process that there ever was. */
+  readonly #all: Process[] = [];
+  readonly stats: SimulationStats = {
+    crashes: 0,
+    stalls: 0,
+    refusals: 0,
+    jumps: 0,
+    runs: 0,
+    lost: 0,
+    fenced: 0,
+    repeated: 0,
+  };
 
-  constructor(seed: number) {
+  constructor(seed: number, options: SimulationOptions = {}) {
     this.#dice = createDice(seed);
-    this.#model = new LeaseModel(this.#world.clock);
+    this.#hasFaults = options.faults ?? true;
+    this.#breakTx = options.breakTx ?? (() => ({}));
+    this.#size = { processes: this.#int(2, 4), jobs: this.#int(5, 40), steps: this.#int(10, 50) };
   }
 
   /** Chaos, then calm: in the end every job must have come to its end. */
   async run(): Promise<void> {
-    for (let i = 0; i < PROCESSES; i++) this.#spawn();
-    for (let step = 0; step < CHAOS_STEPS; step++) {
-      if (this.#plans.size < JOBS) await this.#enqueueSome();
-      this.#strike();
+    for (let i = 0; i < this.#size.processes; i++) this.#spawn();
+    for (let step = 0; step < this.#size.steps; step++) {
+      if (this.#plans.size < this.#size.jobs) await this.#enqueueSome();
+      if (this.#hasFaults) this.#strike();
       await this.#world.clock.advance(this.#int(0, 20_000));
       this.#replaceTheDead();
       this.#rethrow();
@@ -160,7 +159,7 @@ export class Simulation {
         const key = this.#chance(0.5) ? `key${this.#int(0, 4)}` : null;
         this.#plans.set(id, {
           failures: this.#int(0, 3),
-          durationMs: this.#chance(0.3) ? 0 : this.#int(1, 40_000),
+          durationMs: this.#chance(0.3) ? 0 : this.#int(1, MAX_DURATION_MS),
           ending: this.#chance(0.9) ? "done" : "dead",
           poisonedSettles: this.#chance(0.1) ? 1 : 0,
           runs: 0,
@@ -171,7 +170,7 @@ export class Simulation {
         const dueAt = now + (this.#chance(0.5) ? 0 : this.#int(0, 600_000));
         await tx.enqueueJob({ id, kind: "work", lane, key, payload: "", dueAt, createdAt: now });
       }
-      const victim = `job${this.#int(0, JOBS)}`;
+      const victim = `job${this.#int(0, this.#size.jobs)}`;
       if (this.#chance(0.1) && (await tx.cancelJob(victim, now))) this.#canceled.add(victim);
     });
   }
@@ -183,7 +182,7 @@ export class Simulation {
     if (this.#chance(0.25)) process.faults.crashIn = this.#int(1, 40);
     if (this.#chance(0.25)) process.faults.refuseIn = this.#int(1, 30);
     if (this.#chance(0.1)) this.#stall(process, this.#int(1000, 150_000));
-    if (this.#chance(0.05)) void process.engine.stop({ drainMs: this.#int(0, 5000) }).then(() => this.#kill(process));
+    if (this.#chance(0.05)) this.#stop(process);
     if (this.#chance(0.04)) {
       this.stats.jumps++;
       this.#world.clock.jump(this.#chance(0.5) ? 3_600_000 : -3_600_000);
@@ -200,20 +199,33 @@ export class Simulation {
     });
   }
 
+  #stop(process: Process): void {
+    // What is under way when its time is up is given back.
+    process.interrupted += CAPACITY;
+    void process.engine.stop({ drainMs: this.#int(0, 5000) }).then(() => this.#kill(process));
+  }
+
   #kill(process: Process): void {
-    if (!process.isDead) this.stats.lost += process.engine.stats().lost;
+    if (process.isDead) return;
+    const { running, unsettled } = process.engine.stats();
+    process.interrupted += running + unsettled + MAX_BATCH;
     process.isDead = true;
   }
 
   #replaceTheDead(): void {
     this.#processes = this.#processes.filter((process) => !process.isDead);
-    while (this.#processes.length < PROCESSES && this.#chance(0.5)) this.#spawn();
+    while (this.#processes.length < this.#size.processes && this.#chance(0.5)) this.#spawn();
   }
 
   #spawn(): void {
+    const owner = `process-${this.#all.length}`;
     const process: Process = {
-      owner: `process-${this.#spawned++}`,
+      owner,
       faults: { crashIn: Infinity, refuseIn: Infinity },
+      skewMs: this.#int(-MAX_SKEW_MS, MAX_SKEW_MS),
+      begun: 0,
+      settled: 0,
+      interrupted: 0,
       isDead: false,
       isStalled: false,
       backlog: [],
@@ -222,13 +234,14 @@ export class Simulation {
         store: this.#storeOf(() => process),
         defer: (run) => this.#world.defer(() => this.#inProcess(process, run)),
         handlers: [this.#handlerOf(() => process)],
-        owner: `process-${this.#spawned - 1}`,
+        owner,
         random: this.#dice,
         log: () => undefined,
-        limits: { capacity: 8, maxBatch: 4, maxRunMs: MAX_RUN_MS, refreshPageSize: 2 },
+        limits: { capacity: CAPACITY, maxBatch: MAX_BATCH, maxRunMs: MAX_RUN_MS, refreshPageSize: 2 },
       }),
     };
     this.#processes.push(process);
+    this.#all.push(process);
     process.engine.start();
   }
 
@@ -242,7 +255,7 @@ export class Simulation {
   #clockOf(of: () => Process): Clock {
     const { clock } = this.#world;
     return {
-      now: () => clock.now(),
+      now: () => clock.now() + of().skewMs,
       monotonic: () => clock.monotonic(),
       setTimer: (delayMs, fire) => clock.setTimer(delayMs, () => this.#inProcess(of(), fire)),
     };
@@ -295,7 +308,7 @@ export class Simulation {
   async #commit<T>(process: Process, run: (tx: Tx) => Promise<T>): Promise<T> {
     return this.#store.write(async (tx) => {
       const committed: (() => void)[] = [];
-      const result = await run(this.#watched(tx, process, committed));
+      const result = await run(this.#watched({ ...tx, ...this.#breakTx(tx) }, process, committed));
       this.#step(process);
       for (const check of committed) this.#check(check);
       return result;
@@ -310,13 +323,22 @@ export class Simulation {
       claimJobs: async (claim) => {
         step();
         const jobs = await tx.claimJobs(claim);
-        committed.push(() => model.claimed(jobs, claim.now));
+        committed.push(() => {
+          assert.ok(claim.now <= this.#world.clock.now() + process.skewMs, "a claim was made for a time to come");
+          model.claimed(jobs, claim.now);
+        });
         return jobs;
       },
       settleJob: async (settlement) => {
         step();
         const isHeld = await tx.settleJob(settlement);
-        if (isHeld) committed.push(() => model.settled(settlement));
+        if (!isHeld) this.stats.fenced++;
+        else {
+          committed.push(() => {
+            model.settled(settlement);
+            process.settled++;
+          });
+        }
         return isHeld;
       },
       extendLeases: async (owner, seqs, until) => {
@@ -347,6 +369,7 @@ export class Simulation {
         const plan = this.#plans.get(job.id);
         assert.ok(plan);
         this.stats.runs++;
+        process.begun++;
         const isLast = plan.runs++ >= plan.failures;
         await this.#checkStart(job);
         await new Promise<void>((resolve) => {
@@ -423,9 +446,20 @@ export class Simulation {
       assert.ok(isGivenUp || plan.runs > plan.failures, `${id} ended without a last run`);
       assert.equal(effects, isGivenUp ? 0 : 1, `the effects of ${id} were committed ${effects} times`);
     }
+    for (const process of this.#all) this.#checkRepeats(process);
     for (const process of this.#processes) {
       const { running, unsettled } = process.engine.stats();
       assert.deepEqual({ running, unsettled }, { running: 0, unsettled: 0 }, `${process.owner} is not at rest`);
     }
+  }
+
+  /** A run whose outcome was not recorded, so that its job ran again, was interrupted or had lost its lease. */
+  #checkRepeats({ owner, begun, settled, interrupted, engine }: Process): void {
+    const { lost } = engine.stats();
+    const repeated = begun - settled;
+    this.stats.lost += lost;
+    this.stats.repeated += repeated;
+    const excused = interrupted + lost;
+    assert.ok(repeated <= excused, `${owner} ran ${repeated} attempts for nothing, and had reason for ${excused}`);
   }
 }

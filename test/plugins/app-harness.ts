@@ -13,12 +13,14 @@ import type { Log, LogFields } from "../../src/core/log.ts";
 import type { CurrentCall } from "../../src/functions/current-call.ts";
 import type { FunctionDefinition } from "../../src/functions/define.ts";
 import type { Dialer } from "../../src/net/dialer.ts";
+import { openDatabaseServer } from "../../src/platform/postgres-platform.ts";
 import { sqlitePlatform } from "../../src/platform/sqlite-platform.ts";
 import type { Plugin } from "../../src/plugin/plugin.ts";
 import { PLUGINS } from "../../src/plugins.ts";
 import { assemblePylon, readBlueprint, type Pylon } from "../../src/pylon.ts";
 import { openSqliteStore } from "../../src/store/sqlite/open-sqlite-store.ts";
 import type { Store } from "../../src/store/store.ts";
+import { openTestDatabase } from "../support/postgres.ts";
 import { createTempDir } from "../support/temp-dir.ts";
 
 export const ADMIN_TOKEN = "the-admin-token-of-the-tests-0123456789";
@@ -196,14 +198,18 @@ interface Opened {
 
 interface Opening {
   readonly path: string;
+  /** Of a Postgres database, in place of the file. */
+  readonly url: string | undefined;
   readonly options: AppOptions;
   readonly clock: Clock;
   readonly dialer: Dialer;
   readonly log: Log;
 }
 
-async function open({ path, options, clock, dialer, log }: Opening): Promise<Opened> {
-  const opened = openSqliteStore({ path, platform: sqlitePlatform });
+async function open({ path, options, clock, dialer, log, url }: Opening): Promise<Opened> {
+  const opened = url
+    ? await openDatabaseServer({ url, connections: 6 })
+    : openSqliteStore({ path, platform: sqlitePlatform });
   const store = options.wrapStore?.(opened) ?? opened;
   try {
     const manifest = {
@@ -251,6 +257,8 @@ const hop = (): Promise<void> => new Promise((resolve) => void setImmediate(reso
 export async function withApp(first: AppOptions, run: (app: TestApp) => Promise<void>): Promise<void> {
   const folder = await createTempDir();
   const path = join(folder.path, "pylon.db");
+  const database = process.env["PYLON_TEST_STORE"] === "postgres" ? await openTestDatabase() : undefined;
+  const url = database?.url;
   const logged: LogLine[] = [];
   let options = first;
   let opened: Opened | undefined;
@@ -303,19 +311,20 @@ export async function withApp(first: AppOptions, run: (app: TestApp) => Promise<
       opened = undefined;
       await close(closing);
       options = { ...options, ...changes };
-      opened = await open({ path, options, clock, dialer, log });
+      opened = await open({ path, url, options, clock, dialer, log });
     },
   };
   const fake = createTestDialer(() => options, app);
   const dialer = first.dialer ?? fake;
   const log = createLog(logged);
   try {
-    opened = await open({ path, options, clock, dialer, log });
+    opened = await open({ path, url, options, clock, dialer, log });
     await run(app);
   } finally {
     const last = opened;
     opened = undefined;
     if (last) await close(last);
+    await database?.drop();
     await folder.remove();
   }
 }

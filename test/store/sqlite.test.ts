@@ -9,15 +9,17 @@ import { describe, it } from "node:test";
 import { sqlitePlatform } from "../../src/platform/sqlite-platform.ts";
 import { openSqliteStore } from "../../src/store/sqlite/open-sqlite-store.ts";
 import type { SqliteConnection } from "../../src/store/sqlite/sqlite-client.ts";
-import type { Store } from "../../src/store/store.ts";
+import type { Store, Tx } from "../../src/store/store.ts";
 import { describeStore } from "../conformance/store.ts";
 import {
   claim,
+  createGate,
   createTables,
   enqueue,
   findIds,
   hasCode,
   insertAll,
+  letOthersRun,
   newJob,
   note,
   settle,
@@ -346,4 +348,57 @@ describe("a full disk", () => {
         assert.deepEqual(await findIds(store, "Note"), ["next"]);
       }));
   }
+});
+
+describe("a SQLite store's one writer", () => {
+  it("an exclusive writer may wait for other things while every other writer waits for it", () =>
+    withSqlite(async ({ store }) => {
+      await createTables(store);
+      const log: string[] = [];
+      const [begun, go] = [createGate(), createGate()];
+      const exclusive = store.write(
+        async (tx) => {
+          log.push("exclusive begins");
+          begun.open();
+          await go.opened;
+          await tx.insert("Note", note("exclusive"));
+          log.push("exclusive ends");
+          return "answer";
+        },
+        { exclusive: true },
+      );
+      await begun.opened;
+      const other = store.write(async (tx) => {
+        log.push("other");
+        assert.equal((await tx.get("Note", "exclusive"))?.id, "exclusive");
+      });
+      await letOthersRun();
+      assert.deepEqual(log, ["exclusive begins"]);
+      go.open();
+      assert.equal(await exclusive, "answer");
+      await other;
+      assert.deepEqual(log, ["exclusive begins", "exclusive ends", "other"]);
+    }));
+
+  it("a call that escaped does not land in a neighbour's transaction", () =>
+    withSqlite(async ({ store }) => {
+      await createTables(store);
+      let escaped: Tx | undefined;
+      let late: Promise<unknown> | undefined;
+      await Promise.all([
+        store.write(async (tx) => {
+          escaped = tx;
+          await tx.insert("Note", note("first"));
+        }),
+        store.write(async (tx) => {
+          await tx.insert("Note", note("second"));
+          late = escaped?.insert("Note", note("late"));
+          late?.catch(() => undefined);
+          await tx.insert("Note", note("third"));
+        }),
+      ]);
+      assert.ok(late);
+      await assert.rejects(late, hasCode("TX_ENDED"));
+      assert.deepEqual(await findIds(store, "Note"), ["first", "second", "third"]);
+    }));
 });

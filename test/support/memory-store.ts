@@ -24,6 +24,7 @@ class JobTable {
   readonly #seqs: Map<string, number> = new Map();
   readonly #readyByLane: Map<string, Set<number>> = new Map();
   readonly #openByKey: Map<string, Set<number>> = new Map();
+  readonly #leased: Set<number> = new Set();
   readonly attempts: Map<string, readonly JobAttempt[]> = new Map();
   readonly meta: Map<string, string> = new Map();
   #undo: (() => void)[] = [];
@@ -64,6 +65,10 @@ class JobTable {
     return this.#jobs.values();
   }
 
+  leased(): Job[] {
+    return [...this.#leased].flatMap((seq) => this.#jobs.get(seq) ?? []);
+  }
+
   ready(lane: string): Job[] {
     return [...(this.#readyByLane.get(lane) ?? [])].flatMap((seq) => this.#jobs.get(seq) ?? []);
   }
@@ -100,12 +105,14 @@ class JobTable {
     }
     this.#jobs.set(seq, next);
     this.#seqs.set(next.id, seq);
+    if (next.state === "leased") this.#leased.add(seq);
     if (next.state === "ready") this.#index(this.#readyByLane, next.lane, seq);
     if (next.key !== null && !FINISHED.has(next.state)) this.#index(this.#openByKey, next.key, seq);
   }
 
   #unindex(job: Job): void {
     this.#seqs.delete(job.id);
+    this.#leased.delete(job.seq);
     const lane = this.#readyByLane.get(job.lane);
     lane?.delete(job.seq);
     if (lane?.size === 0) this.#readyByLane.delete(job.lane);
@@ -193,7 +200,7 @@ function createJobOperations(table: JobTable) {
       }
     },
     expireLeases(now: number, limit: number): number {
-      const over = [...table.all()].filter((job) => job.state === "leased" && (job.leaseUntil ?? 0) <= now);
+      const over = table.leased().filter((job) => (job.leaseUntil ?? 0) <= now);
       for (const job of over.slice(0, limit)) release(job, "ready", { lost: job.lost + 1 });
       return Math.min(over.length, limit);
     },
@@ -265,16 +272,15 @@ type Operations = ReturnType<typeof createJobOperations>;
 
 /** The operations as a transaction; once `isOpen` says no, each refuses. */
 function toTx(operations: Operations, isOpen: () => boolean): Tx {
-  const asynchronous = Object.fromEntries(
-    Object.entries(operations).map(([name, run]) => [
-      name,
-      async (...args: unknown[]) => {
-        if (!isOpen()) throw storeError("TX_ENDED");
-        return (run as (...args: unknown[]) => unknown)(...args);
-      },
-    ]),
-  );
-  return { ...ROW_METHODS, ...asynchronous } as unknown as Tx;
+  const tx: Record<string, unknown> = { ...ROW_METHODS };
+  for (const name in operations) {
+    const run = operations[name as keyof Operations] as (...args: unknown[]) => unknown;
+    tx[name] = async (...args: unknown[]) => {
+      if (!isOpen()) throw storeError("TX_ENDED");
+      return run(...args);
+    };
+  }
+  return tx as unknown as Tx;
 }
 
 export interface MemoryStoreOptions {

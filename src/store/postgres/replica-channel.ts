@@ -1,0 +1,191 @@
+// The one connection that stays open: replicas hear through it of each other's work and see who is alive. Everything that
+// goes over it is a hint; while it is away, polling finds the work and leases end by themselves.
+
+import type { Clock } from "../../core/clock.ts";
+import { earliestPerLane } from "../lane-due.ts";
+import type { LaneDue } from "../store.ts";
+import { PooledConnection } from "./connection-pool.ts";
+import { decodeDue, encodeDue } from "./due-messages.ts";
+import type { PostgresConnection } from "./postgres-client.ts";
+import { createAbsenceWatch, enterStore, holdPresence, readAbsentOwners } from "./presence.ts";
+
+const CHANNEL = "pylon_due";
+/** News within this time is sent together. */
+const GATHER_MS = 15;
+/** How often the connection is used, so that a dead one is noticed, and how long an answer may take. */
+const BEAT_MS = 1_500;
+const ANSWER_MS = 5_000;
+const FIRST_RECONNECT_MS = 100;
+const MAX_RECONNECT_MS = 3_000;
+
+export interface ReplicaChannelOptions {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly connect: (events: {
+    readonly onNotify: (channel: string, payload: string) => void;
+    readonly onClosed: () => void;
+  }) => Promise<PostgresConnection>;
+  /** Another replica has work ready. */
+  readonly onDue: (due: readonly LaneDue[]) => void;
+  /** News may have been missed: look. */
+  readonly onGap: () => void;
+}
+
+export interface ReplicaChannel {
+  /** Whether no other process had the store open. */
+  readonly openedAlone: boolean;
+  /** Tells the others, soon. */
+  publish(due: readonly LaneDue[]): void;
+  /** An owner of leases lives here. */
+  hold(owners: ReadonlySet<string>): void;
+  /** Owners whose leases are left-overs. */
+  goneOwners(): readonly string[];
+  close(): Promise<void>;
+}
+
+class Channel implements ReplicaChannel {
+  readonly #options: ReplicaChannelOptions;
+  readonly #sender = crypto.randomUUID();
+  readonly #owners = new Set<string>();
+  readonly #absence = createAbsenceWatch();
+  #openedAlone = false;
+  #connection: PooledConnection | undefined;
+  #news: LaneDue[] = [];
+  #gathering = false;
+  #failures = 0;
+  #closed = false;
+  #stopBeat: () => void = () => undefined;
+
+  constructor(options: ReplicaChannelOptions) {
+    this.#options = options;
+  }
+
+  get openedAlone(): boolean {
+    return this.#openedAlone;
+  }
+
+  /** The first connection: it fails when the server is away. */
+  async open(): Promise<void> {
+    this.#openedAlone = await this.#connect();
+  }
+
+  publish(due: readonly LaneDue[]): void {
+    if (this.#closed) return;
+    this.#news.push(...due);
+    if (this.#gathering) return;
+    this.#gathering = true;
+    this.#options.clock.setTimer(GATHER_MS, () => this.#send());
+  }
+
+  hold(owners: ReadonlySet<string>): void {
+    for (const owner of owners) {
+      if (this.#owners.has(owner)) continue;
+      this.#owners.add(owner);
+      if (this.#connection) holdPresence(this.#connection, owner).catch(() => undefined);
+    }
+  }
+
+  goneOwners(): readonly string[] {
+    return this.#absence.gone(this.#options.clock.monotonic()).filter((owner) => !this.#owners.has(owner));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#stopBeat();
+    const connection = this.#connection;
+    this.#connection = undefined;
+    // Given back here, not when the server notices: whoever opens the store next is then alone.
+    await connection?.query("SELECT pg_advisory_unlock_all()").catch(() => undefined);
+    connection?.break();
+  }
+
+  async #connect(): Promise<boolean> {
+    const { clock, connect } = this.#options;
+    let connection: PooledConnection | undefined;
+    const raw = await connect({
+      onNotify: (channel, payload) => this.#hear(channel, payload),
+      onClosed: () => this.#lose(connection),
+    });
+    connection = new PooledConnection(raw, clock);
+    try {
+      const alone = await enterStore(connection);
+      for (const owner of this.#owners) await holdPresence(connection, owner);
+      await connection.query(`LISTEN ${CHANNEL}`);
+      if (this.#closed || connection.isBroken) throw new Error("Closed while it connected");
+      this.#connection = connection;
+      this.#absence.forget();
+      this.#failures = 0;
+      this.#beat(connection);
+      return alone;
+    } catch (error) {
+      connection.break();
+      throw error;
+    }
+  }
+
+  #hear(channel: string, payload: string): void {
+    const message = channel === CHANNEL ? decodeDue(payload) : undefined;
+    if (!message || message.sender === this.#sender || this.#closed) return;
+    if (message.due) this.#options.onDue(message.due);
+    else this.#options.onGap();
+  }
+
+  #send(): void {
+    this.#gathering = false;
+    const due = earliestPerLane(this.#news);
+    this.#news = [];
+    const connection = this.#connection;
+    if (!connection) return;
+    for (const payload of encodeDue(this.#sender, due)) {
+      connection.query(`SELECT pg_notify('${CHANNEL}', $1)`, [payload]).catch(() => undefined);
+    }
+  }
+
+  #beat(connection: PooledConnection): void {
+    const { clock } = this.#options;
+    this.#stopBeat = clock.setTimer(BEAT_MS, () => {
+      const giveUp = clock.setTimer(ANSWER_MS, () => {
+        connection.break();
+        this.#lose(connection);
+      });
+      readAbsentOwners(connection)
+        .then(
+          (absent) => {
+            this.#absence.observe(absent, clock.monotonic());
+            if (this.#connection === connection) this.#beat(connection);
+          },
+          () => this.#lose(connection),
+        )
+        .finally(giveUp);
+    });
+  }
+
+  #lose(connection: PooledConnection | undefined): void {
+    if (!connection || this.#connection !== connection) return;
+    connection.break();
+    this.#connection = undefined;
+    this.#stopBeat();
+    this.#absence.forget();
+    this.#reconnect();
+  }
+
+  #reconnect(): void {
+    const { clock, random, onGap } = this.#options;
+    const longestMs = Math.min(MAX_RECONNECT_MS, FIRST_RECONNECT_MS * 2 ** Math.min(this.#failures, 10));
+    this.#failures += 1;
+    this.#stopBeat = clock.setTimer(longestMs * (0.5 + random() / 2), () => {
+      if (this.#closed) return;
+      this.#connect().then(
+        () => onGap(),
+        () => this.#closed || this.#reconnect(),
+      );
+    });
+  }
+}
+
+/** Opens the channel. @throws the driver's error when the server cannot be reached */
+export async function openReplicaChannel(options: ReplicaChannelOptions): Promise<ReplicaChannel> {
+  const channel = new Channel(options);
+  await channel.open();
+  return channel;
+}
