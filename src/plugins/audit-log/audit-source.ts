@@ -14,6 +14,8 @@ export interface StoredCheckpoint {
 export interface AuditSource {
   /** Whether everything is read as it was at one moment. Otherwise the log may grow while it is read. */
   readonly isSnapshot: boolean;
+  /** Entries below this place are not part of it: an export may begin anywhere. */
+  readonly startsAt: number;
   /** Undefined when there is no log. */
   readHead(): Promise<Head | undefined>;
   /** The smallest place that an entry has; undefined when none has one. */
@@ -38,6 +40,7 @@ export function storeSource(reader: Reader): AuditSource {
   };
   return {
     isSnapshot: false,
+    startsAt: 0,
     readHead: () => readHead(reader),
     async firstSeq() {
       const where = [{ column: "seq", op: "ne", value: null } as const];

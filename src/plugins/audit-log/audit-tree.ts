@@ -24,8 +24,18 @@ export interface Head {
   readonly frontier: Uint8Array;
 }
 
+/** A column that somebody has emptied reads as nothing. */
+export function toHead({ logId, size, frontier }: Readonly<Record<string, unknown>>): Head {
+  return {
+    logId: typeof logId === "string" ? logId : "",
+    size: Math.max(0, Number(size)),
+    frontier: frontier instanceof Uint8Array ? frontier : new Uint8Array(0),
+  };
+}
+
 export async function readHead(reader: Pick<Reader, "get">): Promise<Head | undefined> {
-  return (await reader.get(HEAD_TABLE.name, HEAD_ID)) as unknown as Head | undefined;
+  const row = await reader.get(HEAD_TABLE.name, HEAD_ID);
+  return row && toHead(row);
 }
 
 /** @throws AUDIT_HEAD_MISSING */

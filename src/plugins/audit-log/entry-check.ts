@@ -101,7 +101,7 @@ export function createEntryCheck(options: EntryCheckOptions): EntryCheck {
       return entry.payloadHash;
     }
     const digest = hasher.payloadDigest(entry);
-    if (spellsHex(entry.payloadHash, digest)) return entry.payloadHash;
+    if (spellsHex(entry.payloadHash ?? "", digest)) return entry.payloadHash;
     findings.add("PAYLOAD_MISMATCH", entry.seq);
     return encodeHex(digest);
   };

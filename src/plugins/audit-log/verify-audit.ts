@@ -111,12 +111,23 @@ function checkLeaf(run: Verification, seq: number, entry: AuditEntry | undefined
   return stored ?? leaf ?? new Uint8Array(HASH_BYTES);
 }
 
-/** Checks the entries of a tile, and adds its leaves to the tree. */
-async function checkTile(run: Verification, index: number, slots: readonly (AuditEntry | undefined)[]): Promise<void> {
+/**
+ * Checks the entries of a tile, and adds its leaves to the tree. Answers whether there is anything of it: a head that claims
+ * what was never there must not be followed to its end.
+ */
+async function checkTile(
+  run: Verification,
+  index: number,
+  slots: readonly (AuditEntry | undefined)[],
+): Promise<boolean> {
   const { head, findings, range, anchors, source } = run;
   const first = index * TILE_WIDTH;
   const end = Math.min(first + TILE_WIDTH, head.size);
   const tile = await source.readTile(0, index);
+  if (!tile && slots.length === 0) {
+    findings.add("ROW_MISSING", first, { count: head.size - first });
+    return false;
+  }
   if (!tile) findings.add("TILE_MISSING", first);
   const isWatched = await anchors.reaches(end);
   for (let seq = Math.max(first, run.from); seq < end; seq++) {
@@ -129,6 +140,7 @@ async function checkTile(run: Verification, index: number, slots: readonly (Audi
     checkRequests(run, index, tile, slots);
   }
   await run.upper.compare();
+  return true;
 }
 
 /** Reads the entries in order and hands them over by the tile. */
@@ -136,11 +148,12 @@ async function checkEntries(run: Verification): Promise<void> {
   const { source, head, findings } = run;
   let index = Math.floor(run.from / TILE_WIDTH);
   let slots: (AuditEntry | undefined)[] = [];
-  const advanceTo = async (next: number): Promise<void> => {
+  const advanceTo = async (next: number): Promise<boolean> => {
     for (; index < next; index++) {
-      await checkTile(run, index, slots);
+      if (!(await checkTile(run, index, slots))) return false;
       slots = [];
     }
+    return true;
   };
   for await (const batch of source.readEntries(index * TILE_WIDTH)) {
     for (const entry of batch) {
@@ -150,7 +163,7 @@ async function checkEntries(run: Verification): Promise<void> {
         continue;
       }
       const tile = Math.floor(seq / TILE_WIDTH);
-      if (tile > index) await advanceTo(tile);
+      if (tile > index && !(await advanceTo(tile))) return;
       if (slots[seq % TILE_WIDTH]) findings.add("ROW_DUPLICATE", seq);
       slots[seq % TILE_WIDTH] = entry;
     }
@@ -221,9 +234,9 @@ async function open(
   const verifiers = await verifiersOf(evidence, sha256, origin);
   const notes = evidence.checkpoints ?? [];
   const outside = await readOutside({ notes, verifiers, origin, size: head.size, findings });
-  const first = Math.min((await source.firstSeq()) ?? 0, head.size);
+  const first = Math.min((await source.firstSeq()) ?? source.startsAt, head.size);
   // What retention leaves begins with a tile, so anything that is missing in the first one is missing.
-  const retained = Math.floor(first / TILE_WIDTH) * TILE_WIDTH;
+  const retained = source.startsAt > 0 ? source.startsAt : Math.floor(first / TILE_WIDTH) * TILE_WIDTH;
   // What retention has removed cannot be compared with a checkpoint any more.
   const newest: Checkpoint | undefined = outside.at(-1);
   const coveredSize = newest && newest.size >= retained ? newest.size : 0;
@@ -307,7 +320,7 @@ export async function verifyAudit(
   await checkBehindEnd(run);
   const pending = await checkPending(run);
   entries.finish();
-  if (first > 0 && !evidence.incremental) await checkCut(run, first);
+  if (first > source.startsAt && !evidence.incremental) await checkCut(run, first);
   if (!equalBytes(range.encode(), head.frontier)) findings.add("ROOT_MISMATCH", Math.max(0, head.size - 1));
   if (run.coveredSize === 0) findings.add("FRESHNESS_UNPROVEN", null);
   const outcome: Outcome = {
