@@ -5,13 +5,14 @@ import type { Sha256 } from "./sha256.ts";
 import type { Bytes } from "./utf8.ts";
 
 export const HASH_BYTES = 32;
-const LEAF = 0x00;
-const NODE = 0x01;
+/** What stands before a leaf's data in the input of its hash. */
+export const LEAF_PREFIX = 0x00;
+const NODE_PREFIX = 0x01;
 
 /** RFC 6962 section 2.1: `SHA-256(0x00 ‖ data)`. */
 export function hashLeaf(sha256: Sha256, data: Uint8Array): Bytes {
   const input = new Uint8Array(1 + data.length);
-  input[0] = LEAF;
+  input[0] = LEAF_PREFIX;
   input.set(data, 1);
   return sha256(input);
 }
@@ -19,7 +20,7 @@ export function hashLeaf(sha256: Sha256, data: Uint8Array): Bytes {
 /** RFC 6962 section 2.1: `SHA-256(0x01 ‖ left ‖ right)`. */
 export function hashNode(sha256: Sha256, left: Uint8Array, right: Uint8Array): Bytes {
   const input = new Uint8Array(1 + 2 * HASH_BYTES);
-  input[0] = NODE;
+  input[0] = NODE_PREFIX;
   input.set(left, 1);
   input.set(right, 1 + HASH_BYTES);
   return sha256(input);

@@ -22,13 +22,22 @@ export interface AuditFile {
 }
 
 const BATCH = 512;
-const COLUMNS = ["id", ...auditLogEntity.fields.map(({ name }) => name)].map((name) => `"${name}"`).join(", ");
+/** The log's own id is the same in every row, so it is read where it is not: a text less for each entry. */
+const COLUMNS = ["id", ...auditLogEntity.fields.map(({ name }) => name)]
+  .map((name) => (name === "logId" ? "nullif(coalesce(logId, ''), ?1) AS logId" : `"${name}"`))
+  .join(", ");
 type SqlRow = Readonly<Record<string, unknown>>;
 
-function* batches(rows: Iterable<unknown>): Generator<readonly AuditEntry[]> {
+interface StoredEntry extends Omit<AuditEntry, "logId"> {
+  logId: string | null;
+}
+
+function* batches(rows: Iterable<unknown>, logId: string): Generator<readonly AuditEntry[]> {
   let batch: AuditEntry[] = [];
   for (const row of rows) {
-    batch.push(row as AuditEntry);
+    const entry = row as StoredEntry;
+    entry.logId ??= logId;
+    batch.push(entry as AuditEntry);
     if (batch.length < BATCH) continue;
     yield batch;
     batch = [];
@@ -46,6 +55,10 @@ function createSource(db: DatabaseSync): AuditSource {
   const tileSql = has(TILE_TABLE.name)
     ? db.prepare(`SELECT hashes, requests, seal FROM "${TILE_TABLE.name}" WHERE id = ?`)
     : undefined;
+  const headLogId = (): string => {
+    const row = get(HEAD_TABLE.name, "logId", HEAD_ID);
+    return typeof row?.logId === "string" ? row.logId : "";
+  };
   return {
     isSnapshot: true,
     startsAt: 0,
@@ -61,12 +74,16 @@ function createSource(db: DatabaseSync): AuditSource {
     },
     async *readEntries(from) {
       if (!has(AUDIT_LOG)) return;
-      const where = `WHERE seq BETWEEN ? AND ${Number.MAX_SAFE_INTEGER}`;
-      yield* batches(db.prepare(`SELECT ${COLUMNS} FROM "${AUDIT_LOG}" ${where} ORDER BY seq`).iterate(from));
+      const logId = headLogId();
+      const where = `WHERE seq BETWEEN ?2 AND ${Number.MAX_SAFE_INTEGER}`;
+      const rows = db.prepare(`SELECT ${COLUMNS} FROM "${AUDIT_LOG}" ${where} ORDER BY seq`).iterate(logId, from);
+      yield* batches(rows, logId);
     },
     async *readPending() {
       if (!has(AUDIT_LOG)) return;
-      yield* batches(db.prepare(`SELECT ${COLUMNS} FROM "${AUDIT_LOG}" WHERE seq IS NULL ORDER BY id`).iterate());
+      const logId = headLogId();
+      const sql = `SELECT ${COLUMNS} FROM "${AUDIT_LOG}" WHERE seq IS NULL ORDER BY id`;
+      yield* batches(db.prepare(sql).iterate(logId), logId);
     },
     async readTile(level, index) {
       const row = tileSql?.get(tileId(level, index)) as SqlRow | undefined;

@@ -3,9 +3,10 @@
 
 import { encodeBase64Url } from "../../crypto/base64.ts";
 import { encodeHex } from "../../crypto/hex.ts";
-import { hashLeaf } from "../../crypto/merkle-tree.ts";
+import { LEAF_PREFIX } from "../../crypto/merkle-tree.ts";
 import { createHmacSha256, type Sha256 } from "../../crypto/sha256.ts";
 import { type Bytes, toBytes } from "../../crypto/utf8.ts";
+import { createJsonBytes } from "./json-bytes.ts";
 
 export const SIGNATURE_VERSION = "v1";
 const FORMAT = "pylon-audit-v1";
@@ -73,37 +74,35 @@ export interface EntryHasher {
   leafHash(signature: string | null): Bytes;
 }
 
-const encoder = new TextEncoder();
-
 export function createEntryHasher(sha256: Sha256): EntryHasher {
-  let buffer = new Uint8Array(4_096);
-  let signedLength = 0;
-  /** Writes `text` at `start`; answers where it ends. */
-  const put = (text: string, start: number): number => {
-    // A UTF-16 unit is at most three bytes of UTF-8.
-    if (start + text.length * 3 > buffer.length) {
-      const larger = new Uint8Array((start + text.length * 3) * 2);
-      larger.set(buffer);
-      buffer = larger;
-    }
-    return start + encoder.encodeInto(text, buffer.subarray(start)).written;
-  };
+  const json = createJsonBytes();
+  let signedEnd = 1;
   return {
-    // For a list of texts and nulls the language's own JSON is the canonical form: `test/core/canonical-json.test.ts`.
-    payloadDigest({ salt, before, after }) {
-      return sha256(buffer.subarray(0, put(JSON.stringify([salt, before, after]), 0)));
-    },
+    payloadDigest: ({ salt, before, after }) =>
+      sha256(json.bytes.subarray(0, json.writeList(0, [salt, before, after]))),
     signedBytes(entry, payloadHash = entry.payloadHash) {
       const { logId, id, actorType, actorId, tenantId, entity, rowId, operation, createdAt } = entry;
-      const actor = [actorType, actorId, tenantId];
-      const text = JSON.stringify([FORMAT, logId, id, ...actor, entity, rowId, operation, payloadHash, createdAt]);
-      signedLength = put(text, 0);
-      return buffer.subarray(0, signedLength);
+      // Behind one byte: with a zero there it is the leaf's own input.
+      signedEnd = json.writeList(1, [
+        FORMAT,
+        logId,
+        id,
+        actorType,
+        actorId,
+        tenantId,
+        entity,
+        rowId,
+        operation,
+        payloadHash,
+        createdAt,
+      ]);
+      return json.bytes.subarray(1, signedEnd);
     },
     leafHash(signature) {
-      const end = put(signature ?? "", signedLength + 1);
-      buffer[signedLength] = LINE_FEED;
-      return hashLeaf(sha256, buffer.subarray(0, end));
+      const end = json.writeText(signedEnd + 1, signature ?? "");
+      json.bytes[0] = LEAF_PREFIX;
+      json.bytes[signedEnd] = LINE_FEED;
+      return sha256(json.bytes.subarray(0, end));
     },
   };
 }
