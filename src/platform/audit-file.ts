@@ -8,7 +8,7 @@ import {
   AUDIT_LOG,
   auditLogEntity,
   CHECKPOINT_TABLE,
-  checkpointId,
+  firstCheckpointId,
   HEAD_ID,
   HEAD_TABLE,
   TILE_TABLE,
@@ -93,7 +93,7 @@ function createSource(db: DatabaseSync): AuditSource {
       const { name } = CHECKPOINT_TABLE;
       if (!has(name)) return;
       const sql = `SELECT id, coalesce(note, '') AS note FROM "${name}" WHERE id >= ? ORDER BY id`;
-      for (const row of db.prepare(sql).iterate(checkpointId(from))) yield row as { id: string; note: string };
+      for (const row of db.prepare(sql).iterate(firstCheckpointId(from))) yield row as { id: string; note: string };
     },
   };
 }

@@ -29,12 +29,17 @@ export function splitNotes(text: string): string[] {
 interface Judged {
   readonly checkpoint: Checkpoint | undefined;
   readonly isSigned: boolean;
+  /** Whether one of its signatures is in the name of a known key. */
+  readonly isOfKnownKey: boolean;
 }
 
 async function judge(text: string, verifiers: readonly Verifier[]): Promise<Judged> {
   const note = parseNote(text);
   const checkpoint = note && parseCheckpoint(note.text);
-  return { checkpoint, isSigned: note !== undefined && (await verifyNote(note, verifiers)) };
+  const isOfKnownKey = verifiers.some((known) =>
+    note?.signatures.some(({ name, keyId }) => known.name === name && equalBytes(known.keyId, keyId)),
+  );
+  return { checkpoint, isSigned: note !== undefined && (await verifyNote(note, verifiers)), isOfKnownKey };
 }
 
 export interface OutsideOptions {
@@ -95,11 +100,13 @@ export function createAnchors(options: AnchorsOptions): Anchors {
   let matched = 0;
 
   const judgeStored = async ({ id, note }: StoredCheckpoint): Promise<Checkpoint | undefined> => {
-    const { checkpoint, isSigned } = await judge(note, verifiers);
-    if (!checkpoint || id !== checkpointId(checkpoint.size) || (verifiers.length > 0 && !isSigned)) {
+    const { checkpoint, isSigned, isOfKnownKey } = await judge(note, verifiers);
+    if (!checkpoint || id !== checkpointId(checkpoint.size) || (isOfKnownKey && !isSigned)) {
       findings.add("CHECKPOINT_BAD", checkpoint ? checkpoint.size - 1 : null, { note: `stored as ${id.slice(0, 40)}` });
       return undefined;
     }
+    if (verifiers.length > 0 && !isOfKnownKey)
+      findings.add("UNKNOWN_KEY", checkpoint.size - 1, { note: "of a checkpoint" });
     return checkpoint;
   };
   const peekStored = async (): Promise<Checkpoint | null> => {

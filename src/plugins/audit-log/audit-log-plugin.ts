@@ -75,6 +75,8 @@ export const auditLogPlugin: Plugin = definePluginType({
     const show = createShow(config);
     const checkpoints = createCheckpoints({ store, log, sha256, publish });
     const sequencer = log.sequencing === "later" ? createSequencer(log, host.log) : undefined;
+    // What a process that is gone has left behind.
+    sequencer?.wake();
     const retention = createRetention({ store, log, sha256, clock, config });
     return {
       hooks: {

@@ -2,7 +2,7 @@
 
 import type { Reader } from "../../store/store.ts";
 import type { AuditEntry } from "./audit-entry.ts";
-import { AUDIT_LOG, CHECKPOINT_TABLE, checkpointId, noteOf, toEntry } from "./audit-tables.ts";
+import { AUDIT_LOG, CHECKPOINT_TABLE, firstCheckpointId, noteOf, toEntry } from "./audit-tables.ts";
 import { type ReadTile, tileReader } from "./audit-tiles.ts";
 import { type Head, readHead } from "./audit-tree.ts";
 
@@ -67,7 +67,7 @@ export function storeSource(reader: Reader): AuditSource {
     },
     readTile: tileReader(reader),
     async *readCheckpoints(from) {
-      for (let after = checkpointId(from); ;) {
+      for (let after = firstCheckpointId(from); ;) {
         const where = [{ column: "id", op: "gte", value: after } as const];
         const page = await reader.find(CHECKPOINT_TABLE.name, { where, limit: PAGE });
         for (const row of page) yield { id: row.id, note: noteOf(row) };

@@ -89,4 +89,9 @@ export function checkpointId(size: number): string {
   return String(size).padStart(CHECKPOINT_DIGITS, "0");
 }
 
+/** Where to look for checkpoints of `size` leaves and more. From the beginning, even ids that are none are found. */
+export function firstCheckpointId(size: number): string {
+  return size === 0 ? "" : checkpointId(size);
+}
+
 export const AUDIT_TABLES: readonly TableSpec[] = [HEAD_TABLE, TILE_TABLE, CHECKPOINT_TABLE];

@@ -11,6 +11,7 @@ import type { AuditConfig } from "./audit-config.ts";
 import type { AuditLog } from "./audit-log.ts";
 import { AUDIT_LOG, TILE_TABLE, toEntry } from "./audit-tables.ts";
 import { nodesOf, TILE_WIDTH, tileId, tileReader } from "./audit-tiles.ts";
+import { requireHead } from "./audit-tree.ts";
 import { type Cut, CUT, cutOf } from "./log-entries.ts";
 
 const DAY_MS = 86_400_000;
@@ -117,6 +118,6 @@ async function cutFor(tx: Tx, tile: number, horizon: string): Promise<number> {
     order: { column: "seq", descending: false },
     limit: 1,
   });
-  const end = (young && toEntry(young).seq) ?? (tile + 1) * TILE_WIDTH;
+  const end = (young && toEntry(young).seq) ?? (await requireHead(tx)).size;
   return Math.max(Math.floor(end / TILE_WIDTH), tile + 1) * TILE_WIDTH;
 }

@@ -95,8 +95,9 @@ function checkRequests(run: Verification, index: number, tile: Tile, slots: read
   }
   const keyId = keyIdOf(tile.seal);
   const key = run.entryKeys.get(keyId ?? "");
-  if (key ? !run.seals.holds(key, index, tile) : keyId === undefined || run.entryKeys.size > 0)
-    findings.add("SEAL_BAD", first);
+  if (key ? !run.seals.holds(key, index, tile) : keyId === undefined) findings.add("SEAL_BAD", first);
+  else if (!key && first >= run.coveredSize)
+    findings.add("UNKNOWN_KEY", first, { note: "of the seal over request ids" });
 }
 
 /** Checks one place. Answers the leaf that the tree has there, as far as that can be known. */
