@@ -3,6 +3,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { auditBench } from "./audit.bench.ts";
 import { BINARY } from "./bench-app.ts";
 import { drainBench } from "./drain.bench.ts";
 import { renderFigure, type Figure } from "./figure.ts";
@@ -13,6 +14,7 @@ import { sleepingBench } from "./sleeping.bench.ts";
 import { startBench } from "./start.bench.ts";
 
 const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
+  audit: auditBench,
   insert: insertBench,
   drain: drainBench,
   latency: latencyBench,

@@ -10,10 +10,10 @@ import { type AuditConfig, readSecrets } from "./audit-config.ts";
 import { type AuditEntry, createEntryHasher } from "./audit-entry.ts";
 import { auditError } from "./audit-errors.ts";
 import { type AuditKeys, createAuditKeys, defaultOrigin } from "./audit-keys.ts";
-import { AUDIT_LOG, HEAD_ID, HEAD_TABLE, toEntry, toRow } from "./audit-tables.ts";
+import { AUDIT_LOG, HEAD_ID, HEAD_TABLE, toEntry } from "./audit-tables.ts";
 import { createTreeWriter, readHead, requireHead } from "./audit-tree.ts";
 import { checkpointJob } from "./checkpoint-job.ts";
-import { createEntryMaker, type EntryDraft } from "./entry-maker.ts";
+import { createEntryMaker, type EntryDraft, type MadeEntry } from "./entry-maker.ts";
 
 const LOG_ID_BYTES = 16;
 /** Entries that one transaction of the sequencer gives their place. */
@@ -63,43 +63,43 @@ export function sequencingOf(store: Store, config: AuditConfig): Sequencing {
   return store.writesConcurrently && !config.strict ? "later" : "commit";
 }
 
-/** Gives entries their places behind those that have one. */
-type Placer = (
-  tx: Tx,
-  entries: readonly AuditEntry[],
-  store: (tx: Tx, entry: AuditEntry) => Promise<void>,
-) => Promise<void>;
+/** Gives entries their places behind those that have one, and hands each to `store`. */
+type Placer = (tx: Tx, made: readonly MadeEntry[], store: StoreEntry) => Promise<void>;
+type StoreEntry = (tx: Tx, entry: AuditEntry, seq: number | null) => Promise<void>;
 
-async function insertEntry(tx: Tx, entry: AuditEntry): Promise<void> {
-  const outcome = await tx.insert(AUDIT_LOG, toRow(entry));
+const insertEntry: StoreEntry = async (tx, entry, seq) => {
+  const outcome = await tx.insert(AUDIT_LOG, { ...entry, seq });
   // An id is never made twice, so the conflict is over the place: somebody has put a row there.
   if (outcome.kind === "conflict") throw auditError("AUDIT_HEAD_MISSING");
-}
+};
 
-async function updateSeq(tx: Tx, { id, seq }: AuditEntry): Promise<void> {
+const updateSeq: StoreEntry = async (tx, { id }, seq) => {
   const outcome = await tx.update(AUDIT_LOG, id, { seq });
   if (outcome.kind !== "updated") throw auditError("AUDIT_HEAD_MISSING");
-}
+};
 
-function createPlacer(options: AuditLogOptions, logId: string, keys: AuditKeys): Placer {
-  const { sha256, clock, config } = options;
-  const hasher = createEntryHasher(sha256);
+function createPlacer({ store, sha256, clock, config }: AuditLogOptions, logId: string, keys: AuditKeys): Placer {
   const tree = createTreeWriter({ sha256, logId, key: keys.signing, keys: keys.entryKeys });
-  const leafOf = (entry: AuditEntry): { hash: Uint8Array; requestId: string | null } => {
-    hasher.signedBytes(entry);
-    return { hash: hasher.leafHash(entry.signature), requestId: entry.requestId };
-  };
   /** A reader of the head that did not hold it could give a place that somebody else gives as well. */
   const lockHead = async (tx: Tx): Promise<void> => {
-    if (options.store.writesConcurrently) await tx.update(HEAD_TABLE.name, HEAD_ID, { logId });
+    if (store.writesConcurrently) await tx.update(HEAD_TABLE.name, HEAD_ID, { logId });
   };
-  return async (tx, entries, store) => {
+  let committedJob = "";
+  const askForCheckpoint = async (tx: Tx): Promise<void> => {
+    const job = checkpointJob(clock.now(), config.checkpoint_secs);
+    // One that an earlier commit has asked for is there.
+    if (job.id !== committedJob && !(await tx.enqueueJob(job))) committedJob = job.id;
+  };
+  return async (tx, made, storeEntry) => {
     await lockHead(tx);
     const head = await requireHead(tx);
     if (head.logId !== logId) throw auditError("AUDIT_HEAD_MISSING");
-    for (const [index, entry] of entries.entries()) await store(tx, { ...entry, seq: head.size + index });
-    await tree.append(tx, head, entries.map(leafOf));
-    if (keys.noteSigner) await tx.enqueueJob(checkpointJob(clock.now(), config.checkpoint_secs));
+    for (let index = 0; index < made.length; index++) {
+      await storeEntry(tx, (made[index] as MadeEntry).entry, head.size + index);
+    }
+    const leaves = made.map(({ entry, leafHash }) => ({ hash: leafHash, requestId: entry.requestId }));
+    await tree.append(tx, head, leaves);
+    if (keys.noteSigner) await askForCheckpoint(tx);
   };
 }
 
@@ -111,7 +111,12 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
   const keys = await createAuditKeys(sha256, readSecrets(config, options.env), origin);
   const makeEntry = createEntryMaker({ sha256, ulid, logId, key: keys.signing });
   const place = createPlacer(options, logId, keys);
-  const atCommit: CommitStep<AuditEntry> = { run: (tx, entries) => place(tx, entries, insertEntry) };
+  const hasher = createEntryHasher(sha256);
+  const toMade = (entry: AuditEntry): MadeEntry => {
+    hasher.signedBytes(entry);
+    return { entry, leafHash: hasher.leafHash(entry.signature) };
+  };
+  const atCommit: CommitStep<MadeEntry> = { run: (tx, made) => place(tx, made, insertEntry) };
   const sequencing = sequencingOf(store, config);
   return {
     logId,
@@ -119,8 +124,8 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
     keys,
     sequencing,
     record(tx, draft) {
-      const entry = makeEntry(draft);
-      return sequencing === "later" ? insertEntry(tx, entry) : tx.atCommit(atCommit, entry);
+      const made = makeEntry(draft);
+      return sequencing === "later" ? insertEntry(tx, made.entry, null) : tx.atCommit(atCommit, made);
     },
     sequence: () =>
       store.write(async (tx) => {
@@ -128,7 +133,7 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
           where: [{ column: "seq", op: "eq", value: null }],
           limit: SEQUENCER_BATCH,
         });
-        if (rows.length > 0) await place(tx, rows.map(toEntry), updateSeq);
+        if (rows.length > 0) await place(tx, rows.map(toEntry).map(toMade), updateSeq);
         return rows.length;
       }),
   };

@@ -35,10 +35,6 @@ export const auditLogEntity: EntityDef = {
   ],
 };
 
-export function toRow(entry: AuditEntry): Row {
-  return { ...entry };
-}
-
 export function toEntry(row: Row): AuditEntry {
   return row as unknown as AuditEntry;
 }

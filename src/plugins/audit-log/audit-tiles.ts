@@ -63,11 +63,19 @@ function sealedBytes(sha256: Sha256, place: { logId: string; index: number }, re
 export interface TileSeals {
   make(key: EntryKey, index: number, requests: string): string;
   holds(key: EntryKey, index: number, tile: Tile): boolean;
+  /** Whether the tile is as it was sealed here last, which is known without computing anything. */
+  isOwn(index: number, tile: Tile): boolean;
 }
 
 export function createTileSeals(sha256: Sha256, logId: string): TileSeals {
+  let last: { readonly index: number; readonly requests: string; readonly seal: string } | undefined;
   return {
-    make: (key, index, requests) => formatSignature(key.id, key.sign(sealedBytes(sha256, { logId, index }, requests))),
+    make(key, index, requests) {
+      const seal = formatSignature(key.id, key.sign(sealedBytes(sha256, { logId, index }, requests)));
+      last = { index, requests, seal };
+      return seal;
+    },
+    isOwn: (index, { requests, seal }) => last?.index === index && last.seal === seal && last.requests === requests,
     holds(key, index, { requests, seal }) {
       const code = decodeBase64Url(seal?.split(":")[2] ?? "");
       return code !== undefined && equalBytes(code, key.sign(sealedBytes(sha256, { logId, index }, requests ?? "")));

@@ -83,7 +83,7 @@ function renewSeal(
   seals: TileSeals,
   { index, before, requests }: { readonly index: number; readonly before: Tile; readonly requests: string },
 ): string | null {
-  if (before.seal !== null) {
+  if (before.seal !== null && !seals.isOwn(index, before)) {
     const known = keys.get(keyIdOf(before.seal) ?? "");
     if (!known || !seals.holds(known, index, before)) return before.seal;
   }

@@ -27,8 +27,13 @@ export interface EntryDraft {
   readonly at: number;
 }
 
-/** Without a place in the tree. */
-export type EntryMaker = (draft: EntryDraft) => AuditEntry;
+/** An entry without a place in the tree, and its leaf. */
+export interface MadeEntry {
+  readonly entry: AuditEntry;
+  readonly leafHash: Uint8Array;
+}
+
+export type EntryMaker = (draft: EntryDraft) => MadeEntry;
 
 export interface EntryMakerOptions {
   readonly sha256: Sha256;
@@ -76,8 +81,11 @@ export function createEntryMaker({ sha256, ulid, logId, key }: EntryMakerOptions
       after,
       salt,
       payloadHash: encodeHex(hasher.payloadDigest({ salt, before, after })),
+      signature: null as string | null,
       createdAt: new Date(at).toISOString(),
     };
-    return { ...entry, signature: key && formatSignature(key.id, key.sign(hasher.signedBytes(entry))) };
+    const bytes = hasher.signedBytes(entry);
+    entry.signature = key && formatSignature(key.id, key.sign(bytes));
+    return { entry, leafHash: hasher.leafHash(entry.signature) };
   };
 }

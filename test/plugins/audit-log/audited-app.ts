@@ -26,7 +26,20 @@ export function withAudit(
   return withApp({ ...options, env, plugins: [...(options.plugins ?? []), { name: "audit_log", config: audit }] }, run);
 }
 
+/** Rounds after which a sequencer that does not come to an end is given up. */
+const MAX_ROUNDS = 200;
+
+/** Waits until every entry has its place. */
+async function sequenced(app: TestApp): Promise<void> {
+  const where = [{ column: "seq", op: "eq", value: null } as const];
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    if ((await app.store.reader.count("AuditLog", where)) === 0) return;
+    await app.rest();
+  }
+}
+
 export async function entriesOf(app: TestApp): Promise<AuditEntry[]> {
+  await sequenced(app);
   const entries: AuditEntry[] = [];
   const source = storeSource(app.store.reader);
   for await (const batch of source.readEntries(0)) entries.push(...batch);
