@@ -31,6 +31,7 @@ function createShow({ include_fields: included, exclude_fields: excluded }: Audi
       shownOf.set(codec, shown);
     }
     const json = codec.toJson(row) as Readonly<Record<string, Json>>;
+    if (shown.length > codec.entity.fields.length) return JSON.stringify(json);
     const kept: Record<string, Json> = {};
     for (const name of shown) kept[name] = json[name] ?? null;
     return JSON.stringify(kept);

@@ -52,7 +52,7 @@ export const HEAD_TABLE: TableSpec = {
 export const HEAD_ID = "head";
 
 /**
- * The nodes of the tree, 256 to a row. A tile of level 0 holds leaves, and the request ids of their entries, which the
+ * The nodes of the tree, 64 to a row. A tile of level 0 holds leaves, and the request ids of their entries, which the
  * entries' own signatures do not cover: `seal` signs them.
  */
 export const TILE_TABLE: TableSpec = {

@@ -1,5 +1,5 @@
-// Tiles: the nodes of the log's tree as they are stored, 256 of one level to a row. Tile `n` of level `t` holds the roots of
-// the complete subtrees over 256^t leaves, from the 256 × n-th on.
+// Tiles: the nodes of the log's tree as they are stored, 64 of one level to a row. Tile `n` of level `t` holds the roots of the
+// complete subtrees over 64^t leaves, from the 64 × n-th on.
 
 import { canonicalJson } from "../../core/canonical-json.ts";
 import { decodeBase64Url } from "../../crypto/base64.ts";
@@ -13,9 +13,10 @@ import { type EntryKey, formatSignature } from "./audit-entry.ts";
 import { auditError } from "./audit-errors.ts";
 import { TILE_TABLE } from "./audit-tables.ts";
 
-export const TILE_WIDTH = 256;
+/** A tile and its request ids fit into one page of SQLite: every commit writes the last one again. */
+export const TILE_WIDTH = 64;
 /** Levels of the tree that one level of tiles spans. */
-export const TILE_HEIGHT = 8;
+export const TILE_HEIGHT = 6;
 const INDEX_DIGITS = 12;
 const SEAL_FORMAT = "pylon-audit-requests-v1";
 

@@ -64,6 +64,12 @@ function storable(text: string | null): string | null {
 export function createEntryMaker({ sha256, ulid, logId, key }: EntryMakerOptions): EntryMaker {
   const hasher = createEntryHasher(sha256);
   const nextSalt = createSalts();
+  // Writes of one commit often share their millisecond.
+  let [lastAt, lastTime] = [Number.NaN, ""];
+  const timeOf = (at: number): string => {
+    if (at !== lastAt) [lastAt, lastTime] = [at, new Date(at).toISOString()];
+    return lastTime;
+  };
   return ({ actor, requestId, entity, rowId, operation, before, after, at }) => {
     const salt = nextSalt();
     const entry = {
@@ -82,7 +88,7 @@ export function createEntryMaker({ sha256, ulid, logId, key }: EntryMakerOptions
       salt,
       payloadHash: encodeHex(hasher.payloadDigest({ salt, before, after })),
       signature: null as string | null,
-      createdAt: new Date(at).toISOString(),
+      createdAt: timeOf(at),
     };
     const bytes = hasher.signedBytes(entry);
     entry.signature = key && formatSignature(key.id, key.sign(bytes));

@@ -104,11 +104,11 @@ describe("retention", () => {
         return (await checkpoints.current()).note;
       });
       const report = await file.verify({ checkpoints: [note] });
-      assert.deepEqual([report.verdict, report.retainedFrom, report.size, report.findings], ["intact", 512, 601, []]);
+      assert.deepEqual([report.verdict, report.retainedFrom, report.size, report.findings], ["intact", 576, 601, []]);
       // The same rows gone, and no cut that says so.
       file.edit((db) => db.exec("UPDATE AuditLog SET operation = 'x' WHERE operation = 'cut'"));
       const silent = (await file.verify()).findings;
-      assert.ok(silent.some(({ code, seq, count }) => code === "ROW_MISSING" && seq === 0 && count === 512));
+      assert.ok(silent.some(({ code, seq, count }) => code === "ROW_MISSING" && seq === 0 && count === 576));
     } finally {
       await file.remove();
     }

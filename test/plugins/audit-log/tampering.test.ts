@@ -1,5 +1,5 @@
-// Each class of the threat model, done to the file itself, and the finding that it must give. The log has 300 entries: one
-// full tile and a part of the next.
+// Each class of the threat model, done to the file itself, and the finding that it must give. The log has 300 entries: four
+// full tiles and a part of the next.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash, createHmac } from "node:crypto";
@@ -107,11 +107,11 @@ describe("modify", () => {
   test("a seal that was broken is not made good by the entries that follow", async () => {
     const file = tampered((db) => db.exec("UPDATE AuditLog SET requestId = 'other' WHERE seq = 299"));
     file.edit((db) => {
-      const { requests } = db.prepare("SELECT requests FROM _pylon_audit_tiles WHERE id = '0-000000000001'").get() as {
+      const { requests } = db.prepare("SELECT requests FROM _pylon_audit_tiles WHERE id = '0-000000000004'").get() as {
         requests: string;
       };
       const lines = requests.split("\n").with(-1, "other").join("\n");
-      db.prepare("UPDATE _pylon_audit_tiles SET requests = ? WHERE id = '0-000000000001'").run(lines);
+      db.prepare("UPDATE _pylon_audit_tiles SET requests = ? WHERE id = '0-000000000004'").run(lines);
     });
     await file.write(({ record }) => record(5));
     expect(found(await file.verify())).toContainEqual(["SEAL_BAD", 256]);
@@ -184,10 +184,10 @@ describe("delete", () => {
   });
   test("at the beginning, with the tile that held it", async () => {
     const report = await tampered((db) => {
-      db.exec("DELETE FROM AuditLog WHERE seq < 256");
+      db.exec("DELETE FROM AuditLog WHERE seq < 64");
       db.exec("DELETE FROM _pylon_audit_tiles WHERE id = '0-000000000000'");
     }).verify();
-    expect(report.findings).toContainEqual(expect.objectContaining({ code: "ROW_MISSING", seq: 0, count: 256 }));
+    expect(report.findings).toContainEqual(expect.objectContaining({ code: "ROW_MISSING", seq: 0, count: 64 }));
   });
   test("everything, head and all", async () => {
     const all = tampered((db) => db.exec("DELETE FROM AuditLog; DELETE FROM _pylon_audit_head"));
@@ -264,13 +264,16 @@ describe("another history", () => {
   });
   test("a stored checkpoint that is ahead of the log", async () => {
     const report = await tampered((db) => {
-      db.exec("DELETE FROM AuditLog WHERE seq >= 256; DELETE FROM _pylon_audit_tiles WHERE id = '0-000000000001'");
-      const { hashes } = db.prepare("SELECT hashes FROM _pylon_audit_tiles WHERE id = '1-000000000000'").get() as {
-        hashes: Uint8Array;
-      };
-      db.prepare("UPDATE _pylon_audit_head SET size = 256, frontier = ?").run(hashes);
+      db.exec("DELETE FROM AuditLog WHERE seq >= 64");
+      db.exec("DELETE FROM _pylon_audit_tiles WHERE id BETWEEN '0-000000000001' AND '0-000000000009'");
+      const upper = "SELECT substr(hashes, 1, 32) FROM _pylon_audit_tiles WHERE id = '1-000000000000'";
+      db.exec(`UPDATE _pylon_audit_head SET size = 64, frontier = (${upper})`);
+      db.exec("UPDATE _pylon_audit_tiles SET hashes = substr(hashes, 1, 32) WHERE id = '1-000000000000'");
     }).verify();
-    expect(found(report).filter(([code]) => code !== "FRESHNESS_UNPROVEN")).toEqual([["SIZE_REGRESSION", 256]]);
+    expect(found(report).filter(([code]) => code !== "FRESHNESS_UNPROVEN")).toEqual([
+      ["SIZE_REGRESSION", 64],
+      ["SIZE_REGRESSION", 64],
+    ]);
   });
   test("a checkpoint of somebody else proves nothing", async () => {
     const other = await createLogFile();
@@ -293,14 +296,14 @@ describe("another history", () => {
 describe("the tree", () => {
   test("its parts and its head", async () => {
     const leaf = await tampered((db) =>
-      db.exec("UPDATE _pylon_audit_tiles SET hashes = zeroblob(8192) WHERE id = '0-000000000000'"),
+      db.exec("UPDATE _pylon_audit_tiles SET hashes = zeroblob(2048) WHERE id = '0-000000000000'"),
     ).verify();
     expect(found(leaf)).toContainEqual(["LEAF_MISMATCH", 0]);
     const upper = await tampered((db) =>
-      db.exec("UPDATE _pylon_audit_tiles SET hashes = zeroblob(32) WHERE id = '1-000000000000'"),
+      db.exec("UPDATE _pylon_audit_tiles SET hashes = zeroblob(128) WHERE id = '1-000000000000'"),
     ).verify();
     expect(found(upper)).toContainEqual(["TILE_MISMATCH", 0]);
-    const gone = await tampered((db) => db.exec("DELETE FROM _pylon_audit_tiles WHERE id = '0-000000000001'")).verify();
+    const gone = await tampered((db) => db.exec("DELETE FROM _pylon_audit_tiles WHERE id = '0-000000000004'")).verify();
     expect(found(gone)).toContainEqual(["TILE_MISSING", 256]);
     const head = await tampered((db) =>
       db.exec("UPDATE _pylon_audit_head SET frontier = zeroblob(length(frontier))"),
