@@ -4,6 +4,7 @@
 import { AUTH_TABLES } from "./auth/auth-tables.ts";
 import { createAuth, type Auth } from "./auth/create-auth.ts";
 import { parseJwtConfig, type JwtConfig } from "./auth/jwt-config.ts";
+import type { OpenSharedServer } from "./cache/shared-server.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Env } from "./core/env.ts";
 import { ANONYMOUS, type Identity } from "./core/identity.ts";
@@ -54,6 +55,8 @@ export interface Platform {
   readonly sha256?: Sha256;
   /** Appends to a file and waits until that is durable; makes the file when it is missing. Absent: there are no files. */
   readonly appendFile?: (path: string, text: string) => Promise<void>;
+  /** Drivers of Redis and Memcached. */
+  readonly openSharedServer: OpenSharedServer;
 }
 
 export interface AssemblyOptions {
@@ -227,6 +230,7 @@ async function openCore(
     createSigner,
     sha256,
     ...(appendFile ? { appendFile } : {}),
+    openSharedServer: platform.openSharedServer,
     data: dataOf,
     currentCall: () => platform.storage.getStore(),
   };
@@ -324,6 +328,7 @@ export async function assemblePylon(options: AssemblyOptions): Promise<Pylon> {
   let closing: Promise<void> | undefined;
   const close = async ({ drainMs = settings.drainMs, closeStore = true }: CloseOptions): Promise<void> => {
     server.drain();
+    for (const part of core.parts) part.drain?.();
     await Promise.all([upkeep.stop(), core.jobs.stop({ drainMs }), untilAnswered(server, clock, drainMs)]);
     await closePlugins(core.parts);
     if (closeStore) await store.close();
@@ -341,6 +346,7 @@ export async function assemblePylon(options: AssemblyOptions): Promise<Pylon> {
       if (closing) throw httpError("DRAINING");
       if (settings.runJobs) core.jobs.start();
       upkeep.start();
+      for (const part of core.parts) part.start?.();
     },
     close: (closeOptions = {}) => (closing ??= close(closeOptions)),
   };

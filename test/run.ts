@@ -1,6 +1,7 @@
 // Runs the whole suite: builds the binary, starts one Postgres for all (unless TEST_POSTGRES_URL names one), runs every test
-// on Bun and the portable ones on Deno, and ends with one line of counts. A file that reports nothing, a crash and a runner that fails without saying why all count as failures; so does
-// a skipped test under CI, where everything that tests need has to be there.
+// on Bun, those of the rooms that lean on transactions again on Postgres, and the portable ones on Deno; ends with one line of
+// counts. A file that reports nothing, a crash and a runner that fails without saying why all count as failures; so does a
+// skipped test under CI, where everything that tests need has to be there.
 
 import { existsSync, readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
@@ -98,9 +99,10 @@ interface BunRun {
   readonly name: string;
   readonly files: readonly string[];
   readonly mode: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
-async function runBun({ name, files, mode }: BunRun, flags: readonly string[], scratch: string): Promise<Outcome> {
+async function runBun({ name, files, mode, env }: BunRun, flags: readonly string[], scratch: string): Promise<Outcome> {
   const report = join(scratch, `${name}.xml`);
   const run = Bun.spawn(
     [
@@ -120,7 +122,7 @@ async function runBun({ name, files, mode }: BunRun, flags: readonly string[], s
       stdin: "ignore",
       stdout: "inherit",
       stderr: "pipe",
-      env: { ...process.env, NO_COLOR: "1", TMPDIR: scratch },
+      env: { ...process.env, ...env, NO_COLOR: "1", TMPDIR: scratch },
     },
   );
   await readLines(
@@ -136,6 +138,9 @@ async function runBun({ name, files, mode }: BunRun, flags: readonly string[], s
  */
 const PLAIN_FILES: ReadonlySet<string> = new Set(["test/platform/load-app.test.ts"]);
 
+/** Rooms that lean on transactions: their tests run on both stores. */
+const ON_POSTGRES: readonly string[] = ["test/auth/", "test/data/", "test/functions/"];
+
 function planBun(files: readonly string[]): BunRun[] {
   const runs: BunRun[] = [
     {
@@ -144,6 +149,12 @@ function planBun(files: readonly string[]): BunRun[] {
       mode: [`--parallel=${availableParallelism()}`],
     },
     { name: "bun-plain", files: files.filter((file) => PLAIN_FILES.has(file)), mode: [] },
+    {
+      name: "bun-postgres",
+      files: files.filter((file) => ON_POSTGRES.some((folder) => file.startsWith(folder))),
+      mode: [`--parallel=${availableParallelism()}`],
+      env: { PYLON_TEST_STORE: "postgres" },
+    },
   ];
   return runs.filter((run) => run.files.length > 0);
 }

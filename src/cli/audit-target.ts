@@ -16,8 +16,9 @@ import { toTableSpec } from "../manifest/tables.ts";
 import { cliError } from "./cli-errors.ts";
 import type { CliPlatform } from "./cli-platform.ts";
 import type { ParsedArguments } from "./command.ts";
-import { type Database, readDatabase } from "./database.ts";
+import type { Database } from "./database.ts";
 import { joinManifests, loadSource } from "./open-app.ts";
+import { readDatabase } from "./read-options.ts";
 
 /** What the application says about its log; undefined when it says nothing. */
 export async function readAuditConfig(platform: CliPlatform, dir: string): Promise<AuditConfig | undefined> {

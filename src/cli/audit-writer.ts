@@ -15,8 +15,7 @@ import { readAuditConfig } from "./audit-target.ts";
 import { cliError } from "./cli-errors.ts";
 import type { CliPlatform } from "./cli-platform.ts";
 import type { ParsedArguments } from "./command.ts";
-import { readDatabase } from "./database.ts";
-import { readAppDir } from "./read-options.ts";
+import { readAppDir, readDatabase } from "./read-options.ts";
 
 export interface AuditWriter {
   readonly store: Store;

@@ -6,9 +6,8 @@ import { resolve } from "node:path";
 import { cliError } from "./cli-errors.ts";
 import type { CliPlatform } from "./cli-platform.ts";
 import type { ParsedArguments, RunCommand } from "./command.ts";
-import { readDatabase } from "./database.ts";
 import { makeNewFile } from "./new-file.ts";
-import { readAppDir } from "./read-options.ts";
+import { readAppDir, readDatabase } from "./read-options.ts";
 
 const UNITS = ["bytes", "kB", "MB", "GB", "TB"] as const;
 

@@ -11,9 +11,9 @@ import { countOf } from "./banner.ts";
 import type { CliPlatform } from "./cli-platform.ts";
 import type { ExitCode, RunCommand } from "./command.ts";
 import { assertLoaded, joinManifests, loadSource } from "./open-app.ts";
-import { type Database, readDatabase } from "./database.ts";
+import type { Database } from "./database.ts";
 import { createPaint, type Paint, wantsColour } from "./paint.ts";
-import { readAppDir } from "./read-options.ts";
+import { readAppDir, readDatabase } from "./read-options.ts";
 
 /** @throws APP_INVALID, MANIFEST_INVALID, PLUGIN_INVALID, CONFIG_ENV_MISSING */
 async function readApp(platform: CliPlatform, dir: string): Promise<Blueprint> {
@@ -67,9 +67,9 @@ function planFromNothing({ manifest }: Blueprint): MigrationStep[] {
   });
 }
 
-function openStore({ openStore: open, stderr }: CliPlatform, database: Database): Promise<Store> {
-  return open(database, ({ reason, nextTryMs }) =>
-    stderr.write(`Waiting for ${database.name}: ${reason}. Trying again in ${nextTryMs / 1_000} s\n`),
+function openStore(platform: CliPlatform, database: Database): Promise<Store> {
+  return platform.openStore(database, ({ reason, nextTryMs }) =>
+    platform.stderr.write(`Waiting for ${database.name}: ${reason}. Trying again in ${nextTryMs / 1_000} s\n`),
   );
 }
 

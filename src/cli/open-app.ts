@@ -19,7 +19,7 @@ import type { AppProblem, AppSource, CliPlatform } from "./cli-platform.ts";
 import { createUnavailableExport } from "./unavailable-export.ts";
 
 /** What plugins give `@pylonsync/sdk` at run time. */
-const SDK_EXPORTS: readonly string[] = ["cache", "sendEmail", "isFeatureEnabled"];
+const SDK_EXPORTS: readonly string[] = ["cache", "sendEmail", "isFeatureEnabled", "featureVariant"];
 
 /** `app.ts:3:14`, as editors and terminals link it. */
 export function toProblem({ file, line, column, message }: AppProblem): Problem {

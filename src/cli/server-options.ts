@@ -3,9 +3,9 @@
 import type { Mode } from "../instance/outbound.ts";
 import type { CliPlatform, FlushableLog } from "./cli-platform.ts";
 import type { ParsedArguments } from "./command.ts";
-import { type Database, readDatabase } from "./database.ts";
+import type { Database } from "./database.ts";
 import { wantsColour } from "./paint.ts";
-import { readHost, readLogFormat, readPort } from "./read-options.ts";
+import { readDatabase, readHost, readLogFormat, readPort } from "./read-options.ts";
 
 export interface ServerOptions {
   readonly platform: CliPlatform;

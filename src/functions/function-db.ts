@@ -6,7 +6,7 @@ import type { DataReader } from "../data/data-reader.ts";
 import type { Row } from "../store/store.ts";
 import type { DbReader, DbWriter } from "./contexts.ts";
 import type { Turnstile } from "./current-call.ts";
-import { describeValue } from "./to-json.ts";
+import { describeValue } from "../core/to-json.ts";
 
 /** Application code is not always compiled: an undefined id must not become "undefined". */
 function assertNames(names: Readonly<Record<string, unknown>>): void {

@@ -16,7 +16,7 @@ import type { FunctionDefinition, FunctionKind } from "./define.ts";
 import { createDbReader, createDbWriter, type RowWriter } from "./function-db.ts";
 import { functionError } from "./function-errors.ts";
 import { createScheduler, type ScheduleSource } from "./function-schedule.ts";
-import { toJson } from "./to-json.ts";
+import { toJson } from "../core/to-json.ts";
 import { argsError, parseArgs } from "./validators.ts";
 
 const MAX_CODE_CHARS = 100;

@@ -4,7 +4,7 @@
 import { coreError, type PylonError, type Problem } from "../core/errors.ts";
 import { isObject, type Json, type JsonObject, type JsonPrimitive } from "../core/json.ts";
 import { normalizeDatetime } from "../manifest/datetime-text.ts";
-import { describeValue, joinPath, toJson } from "./to-json.ts";
+import { describeValue, joinPath, toJson } from "../core/to-json.ts";
 
 /** Names a validator across copies of this module, as `Symbol.for` does. */
 const VALIDATOR: unique symbol = Symbol.for("pylon.validator") as never;

@@ -49,9 +49,7 @@ function createSource(db: DatabaseSync): AuditSource {
   const names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all() as { name: string }[];
   const has = (table: string): boolean => names.some(({ name }) => name === table);
   const get = (table: string, columns: string, id: string): SqlRow | undefined =>
-    has(table)
-      ? (db.prepare(`SELECT ${columns} FROM "${table}" WHERE id = ?`).get(id) as SqlRow | undefined)
-      : undefined;
+    has(table) ? db.prepare(`SELECT ${columns} FROM "${table}" WHERE id = ?`).get(id) : undefined;
   const tileSql = has(TILE_TABLE.name)
     ? db.prepare(`SELECT hashes, requests, seal FROM "${TILE_TABLE.name}" WHERE id = ?`)
     : undefined;

@@ -7,6 +7,7 @@ import { createNodeHmacSigner } from "./hmac-node.ts";
 import { bunSha256 } from "./sha256-bun.ts";
 import type { Platform } from "../pylon.ts";
 import { createBunDialer } from "./dial-bun.ts";
+import { openSharedServer } from "./shared-server.ts";
 
 export function createBunPlatform(): Platform {
   return {
@@ -18,5 +19,6 @@ export function createBunPlatform(): Platform {
     createSigner: createNodeHmacSigner,
     sha256: bunSha256,
     appendFile,
+    openSharedServer,
   };
 }

@@ -15,6 +15,7 @@ import type { Store } from "../store/store.ts";
 import { appendFile } from "./append-file.ts";
 import { createNodeHmacSigner } from "./hmac-node.ts";
 import { nodeSha256 } from "./sha256-node.ts";
+import { openSharedServer } from "./shared-server.ts";
 import { sqlitePlatform } from "./sqlite-platform.ts";
 
 export interface EmbeddedPlatform extends Platform {
@@ -68,6 +69,7 @@ export async function openEmbeddedPlatform(transport?: Transport): Promise<Embed
     createSigner: createNodeHmacSigner,
     sha256: "Bun" in globalThis ? (await import("./sha256-bun.ts")).bunSha256 : nodeSha256,
     appendFile,
+    openSharedServer,
     env: process.env,
     openSqliteStore: (path) => openSqliteStore({ path, platform: sqlitePlatform }),
     async openPostgresStore(url) {

@@ -10,7 +10,6 @@ import type {
   PostgresConnection,
   PostgresPlatform,
   SqlResult,
-  SqlRow,
   SqlValue,
 } from "../store/postgres/postgres-client.ts";
 import type { Store } from "../store/store.ts";
@@ -46,7 +45,7 @@ const TYPES = {
 type Driver = postgres.Sql;
 
 function toResult(rows: postgres.RowList<readonly postgres.Row[]>): SqlResult {
-  return { rows: rows as unknown as readonly SqlRow[], count: rows.count, command: rows.command };
+  return { rows: rows, count: rows.count, command: rows.command };
 }
 
 function createConnection(driver: Driver, state: { isClosed: boolean }): PostgresConnection {

@@ -1,6 +1,7 @@
 // What a plugin is: a name, a schema of its configuration, and the parts that it adds. Our own plugins use only this.
 
 import type { ZodType } from "zod";
+import type { OpenSharedServer } from "../cache/shared-server.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Env } from "../core/env.ts";
 import type { Problem } from "../core/errors.ts";
@@ -34,6 +35,8 @@ export interface PluginHost {
   readonly sha256: Sha256;
   /** Appends to a file and waits until that is durable; a relative path is the application's. Absent: there are no files. */
   readonly appendFile?: (path: string, text: string) => Promise<void>;
+  /** Connects to a cache server that other processes use as well. */
+  readonly openSharedServer: OpenSharedServer;
   data(): Data;
   /**
    * The function that is calling, when one is: what application code calls without handing on `ctx` joins its transaction
@@ -59,6 +62,10 @@ export interface PluginParts {
   readonly sweeps?: readonly ((limit: number) => Promise<number>)[];
   /** Exports of `@pylonsync/sdk` that are bound to this instance. */
   readonly sdk?: Readonly<Record<string, unknown>>;
+  /** Begins what the plugin does without being asked. Not called for an instance that only answers requests. */
+  start?(): void;
+  /** The instance is stopping: ends answers that would not end by themselves. Called at most once, ahead of `close`. */
+  drain?(): void;
   /** Releases what `setup` opened. Called once; safe after a failed start. */
   close?(): void | Promise<void>;
 }

@@ -5,8 +5,10 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { auditBench } from "./audit.bench.ts";
 import { BINARY } from "./bench-app.ts";
+import { cacheBench } from "./cache.bench.ts";
 import { drainBench } from "./drain.bench.ts";
 import { renderFigure, type Figure } from "./figure.ts";
+import { flagsBench } from "./flags.bench.ts";
 import { insertBench } from "./insert.bench.ts";
 import { latencyBench } from "./latency.bench.ts";
 import { postgresBench } from "./postgres.bench.ts";
@@ -21,6 +23,8 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   sleeping: sleepingBench,
   postgres: postgresBench,
   start: startBench,
+  flags: flagsBench,
+  cache: cacheBench,
 };
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));

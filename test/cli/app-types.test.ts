@@ -231,7 +231,9 @@ describe("the declarations and the sources", () => {
   });
 
   test("declare every value that a module gives", () => {
-    const { modules } = createSdk({ sdkExports: { cache: {}, sendEmail: {}, isFeatureEnabled: {} } });
+    const { modules } = createSdk({
+      sdkExports: { cache: {}, sendEmail: {}, isFeatureEnabled: {}, featureVariant: {} },
+    });
     for (const name of SDK_MODULE_NAMES) {
       const { declares, acts } = modules[name];
       const given = [...Object.keys(declares), ...Object.keys(acts)];

@@ -7,6 +7,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 
 import type { LaneDue, Store } from "../../src/store/store.ts";
+import { explain, transcribe } from "./model-together.ts";
 import { all, count, laneDue, toJob } from "./model-jobs.ts";
 import { find, ITEM } from "./model-rows.ts";
 import { emptyWorld, filling, runStep, step, type Step, type World } from "./model-steps.ts";
@@ -95,29 +96,75 @@ async function runCourse(store: Store, turns: readonly (readonly Transaction[])[
   }
 }
 
+/** Runs the transactions of a turn at once, and finds the order that explains them. */
+async function runTogether(store: Store, world: World, turn: readonly Transaction[]): Promise<World> {
+  const outcomes = await Promise.all(
+    turn.map(({ steps, ending, exclusive }) =>
+      store
+        .write(
+          async (tx) => {
+            const transcript = await transcribe(tx, steps);
+            if (ending === "throw") throw new Planned();
+            return transcript;
+          },
+          { exclusive },
+        )
+        .catch((error: unknown) => {
+          if (error instanceof Planned) return undefined;
+          throw error;
+        }),
+    ),
+  );
+  const committed = outcomes.filter((outcome) => outcome !== undefined);
+  return explain(world, committed, (after) => checkWorld(store, after));
+}
+
+async function runConcurrentCourse(store: Store, turns: readonly (readonly Transaction[])[]): Promise<void> {
+  await createTables(store, [ITEM]);
+  let world = emptyWorld();
+  for (const turn of turns) world = await runTogether(store, world, turn);
+}
+
 export interface StoreModelOptions {
   /** Whether writes that are asked for in one turn run in the order they were asked for. */
   readonly keepsOrder: boolean;
 }
 
 export function describeStoreModel(name: string, open: OpenStore, options: StoreModelOptions): void {
-  const check = (turn: fc.Arbitrary<readonly Transaction[]>): Promise<void> =>
+  const check = (
+    turn: fc.Arbitrary<readonly Transaction[]>,
+    run: (store: Store, turns: readonly (readonly Transaction[])[]) => Promise<void>,
+    { numRuns, maxTurns } = { numRuns: RUNS, maxTurns: 20 },
+  ): Promise<void> =>
     fc.assert(
-      fc.asyncProperty(filling, fc.array(turn, { minLength: 1, maxLength: 20, size: "max" }), async (steps, turns) => {
-        const opened = await open();
-        try {
-          await runCourse(opened.store, [[{ steps, ending: "commit", exclusive: false }], ...turns]);
-        } finally {
-          await opened.cleanup();
-        }
-      }),
-      { numRuns: RUNS },
+      fc.asyncProperty(
+        filling,
+        fc.array(turn, { minLength: 1, maxLength: maxTurns, size: "max" }),
+        async (steps, turns) => {
+          const opened = await open();
+          try {
+            await run(opened.store, [[{ steps, ending: "commit", exclusive: false }], ...turns]);
+          } finally {
+            await opened.cleanup();
+          }
+        },
+      ),
+      { numRuns },
     );
   describe(`the store model on ${name}`, () => {
-    it("transactions one after the other", { timeout: TIMEOUT_MS }, () => check(transaction.map((one) => [one])));
-    if (!options.keepsOrder) return;
+    it("transactions one after the other", { timeout: TIMEOUT_MS }, () =>
+      check(
+        transaction.map((one) => [one]),
+        runCourse,
+      ),
+    );
     it("transactions asked for together", { timeout: TIMEOUT_MS }, () =>
-      check(fc.array(transaction, { minLength: 1, maxLength: 5 })),
+      options.keepsOrder
+        ? check(fc.array(transaction, { minLength: 1, maxLength: 5 }), runCourse)
+        : check(fc.array(transaction, { minLength: 2, maxLength: 3 }), runConcurrentCourse, {
+            numRuns: 15,
+            maxTurns: 8,
+          }),
     );
   });
 }

@@ -49,7 +49,8 @@ async function enqueueKey(store: Store, key: string, dice: Dice): Promise<void> 
   }
 }
 
-async function settleOne(store: Store, storm: Storm, job: Job, owner: string, dice: Dice): Promise<void> {
+async function settleOne(store: Store, storm: Storm, job: Job, dice: Dice): Promise<void> {
+  const owner = job.leaseOwner ?? "";
   const again = dice.chance(0.2);
   // Noted before the commit: from then on another claimant may begin the next.
   storm.running.delete(job.key ?? "");
@@ -72,7 +73,7 @@ async function claimUntilDone(store: Store, storm: Storm, owner: string, dice: D
     for (const job of jobs) begin(storm, job);
     if (jobs.length > 0) idle = 0;
     else await new Promise((resolve) => setTimeout(resolve, 2));
-    for (const job of jobs) await settleOne(store, storm, job, owner, dice);
+    for (const job of jobs) await settleOne(store, storm, job, dice);
   }
 }
 

@@ -89,10 +89,15 @@ const FAILURES: Readonly<Record<string, Failure>> = {
     code: "CONFIG_ENV_MISSING",
     says: ["WEBHOOK_SECRET"],
   },
-  Postgres: {
-    env: { DATABASE_URL: "postgres://ada:hunter2secret@db.example.com/shop" },
+  "a database server of another make": {
+    env: { DATABASE_URL: "mysql://ada:hunter2secret@127.0.0.1/shop" },
     code: "STORE_UNSUPPORTED",
     says: ["DATABASE_URL"],
+  },
+  "a Postgres that is not there": {
+    env: { DATABASE_URL: "postgres://ada:hunter2secret@127.0.0.1:1/shop", PYLON_DB_WAIT_SECS: "0" },
+    code: "STORE_UNAVAILABLE",
+    says: ["postgres://127.0.0.1:1/shop"],
   },
   "a database that cannot be made": {
     files: { ...SHOP, file: "" },

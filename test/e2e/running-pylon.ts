@@ -7,7 +7,7 @@ import { PYLON_BINARY } from "../support/pylon-binary.ts";
 
 export const ADMIN_TOKEN = "the-admin-token-of-the-tests-0123456789";
 export const WEBHOOK_SECRET = "s3cret-ключ";
-const APP = join(import.meta.dir, "../../fixtures/apps/delivery");
+const APPS = join(import.meta.dir, "../../fixtures/apps");
 const START_MS = 20_000;
 const STOP_MS = 20_000;
 /** Nothing that is asked takes as long; who is not answered by then is left hanging. */
@@ -29,6 +29,8 @@ export interface StartOptions {
   /** A SQLite file, or `postgres://…`. */
   readonly database: string;
   readonly env: Readonly<Record<string, string>>;
+  /** A folder of fixtures/apps. @default delivery */
+  readonly app?: string;
   /** Hears every line that it writes, from its start. */
   readonly onLine?: (line: string) => void;
 }
@@ -48,11 +50,16 @@ async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: stri
   }
 }
 
-/** Starts `pylon serve` on the application of fixtures/apps/delivery and waits until it listens. */
-export async function startPylon({ database, env, onLine: hear }: StartOptions): Promise<RunningPylon> {
+/** Starts `pylon serve` on an application of fixtures/apps and waits until it listens. */
+export async function startPylon({
+  database,
+  env,
+  app = "delivery",
+  onLine: hear,
+}: StartOptions): Promise<RunningPylon> {
   const isServer = database.startsWith("postgres://");
   const file = isServer ? [] : ["--db", database];
-  const child = Bun.spawn([PYLON_BINARY, "serve", APP, "--port", "0", "--host", "127.0.0.1", ...file], {
+  const child = Bun.spawn([PYLON_BINARY, "serve", join(APPS, app), "--port", "0", "--host", "127.0.0.1", ...file], {
     env: {
       PATH: process.env["PATH"],
       HOME: tmpdir(),

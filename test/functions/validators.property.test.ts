@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { isJson } from "../../src/core/json.ts";
-import { toJson } from "../../src/functions/to-json.ts";
+import { toJson } from "../../src/core/to-json.ts";
 import { type ArgsSpec, parseArgs, type Validator, v } from "../../src/functions/validators.ts";
 
 interface Pair {

@@ -14,6 +14,7 @@ import type { CurrentCall } from "../../src/functions/current-call.ts";
 import type { FunctionDefinition } from "../../src/functions/define.ts";
 import type { Dialer } from "../../src/net/dialer.ts";
 import { openDatabaseServer } from "../../src/platform/postgres-platform.ts";
+import { openSharedServer } from "../../src/platform/shared-server.ts";
 import { sqlitePlatform } from "../../src/platform/sqlite-platform.ts";
 import type { Plugin } from "../../src/plugin/plugin.ts";
 import { PLUGINS } from "../../src/plugins.ts";
@@ -234,6 +235,7 @@ async function open({ path, options, clock, dialer, log, url }: Opening): Promis
         defer: (task) => void setImmediate(task),
         storage: new AsyncLocalStorage<CurrentCall>(),
         ...(options.appendFile ? { appendFile: options.appendFile } : {}),
+        openSharedServer,
       },
       version: "9.8.7",
     });

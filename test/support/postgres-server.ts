@@ -36,7 +36,10 @@ export interface PostgresServer {
   stop(): Promise<void>;
   /** Starts it again on the same port: after {@link kill}, or after closing every connection in an orderly way. */
   restart(): Promise<void>;
-  /** Ends it as a crash does. What was committed is there again after {@link restart}. */
+  /**
+   * Ends it as a crash does: every connection is cut, nothing is tidied up. What was committed is there again after
+   * {@link restart}.
+   */
   kill(): Promise<void>;
 }
 
@@ -217,7 +220,8 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
     return {
       url: `postgres://pylon:${password}@127.0.0.1:${port}/postgres`,
       stop,
-      kill: () => end("SIGKILL"),
+      // An immediate shutdown. After SIGKILL the server's children would live on for a while, and answer.
+      kill: () => end("SIGQUIT"),
       async restart() {
         await end("SIGINT");
         server = await launch(place, args);

@@ -10,6 +10,25 @@ import { ConnectionLost, endsConnection, toStoreError } from "./postgres-errors.
 const DOWN_MS = 200;
 const WATCH_EVERY_MS = 2_000;
 
+/** What the last attempt to connect came to; shared by the pools of one server. */
+export interface Reachability {
+  /** @throws what the last attempt came to, when that was just now */
+  assertUp(): void;
+  note(error: unknown): void;
+}
+
+export function createReachability(clock: Clock): Reachability {
+  let down: { readonly untilMs: number; readonly error: unknown } | undefined;
+  return {
+    assertUp() {
+      if (down && clock.monotonic() < down.untilMs) throw down.error;
+    },
+    note(error) {
+      down = error === undefined ? undefined : { untilMs: clock.monotonic() + DOWN_MS, error };
+    },
+  };
+}
+
 /** A connection that knows when it can no longer be trusted. */
 export class PooledConnection {
   readonly #connection: PostgresConnection;
@@ -69,6 +88,7 @@ export interface ConnectionPoolOptions {
   /** A connection that owes an answer for longer is given up. */
   readonly silenceMs: number;
   readonly clock: Clock;
+  readonly reachability: Reachability;
   /** Opens a connection; `onClosed` is called when it has gone by itself. */
   readonly connect: (onClosed: () => void) => Promise<PostgresConnection>;
 }
@@ -94,7 +114,6 @@ class Pool implements ConnectionPool {
   readonly #waiting: Waiting[] = [];
   readonly #drained: (() => void)[] = [];
   #opening = 0;
-  #down: { readonly untilMs: number; readonly error: unknown } | undefined;
   #closed = false;
   #stopWatching: () => void = () => undefined;
 
@@ -136,18 +155,18 @@ class Pool implements ConnectionPool {
   }
 
   async #open(): Promise<PooledConnection> {
-    const { clock, connect } = this.#options;
-    if (this.#down && clock.monotonic() < this.#down.untilMs) throw this.#down.error;
+    const { clock, connect, reachability } = this.#options;
+    reachability.assertUp();
     this.#opening += 1;
     let opened: PooledConnection | undefined;
     try {
       opened = new PooledConnection(await connect(() => opened?.break()), clock);
-      this.#down = undefined;
+      reachability.note(undefined);
       this.#used.add(opened);
       return opened;
     } catch (error) {
       const coded = toStoreError(error);
-      this.#down = { untilMs: clock.monotonic() + DOWN_MS, error: coded };
+      reachability.note(coded);
       throw coded;
     } finally {
       this.#opening -= 1;

@@ -6,7 +6,7 @@
 // a change of that job's row, so that its settling either waits for the mark and sees it, or is run again.
 
 import { STATE_NUMBERS } from "../job-states.ts";
-import type { Claim, Job, LaneDue, NewJob, Settlement } from "../store.ts";
+import type { Claim, Job, NewJob, Settlement } from "../store.ts";
 import { IS_BEHIND, IS_LEASED, JOB_COLUMNS, type RunSql, toJob } from "./job-reads.ts";
 import type { SqlRow } from "./postgres-client.ts";
 import { encodeArray, encodeIntegers } from "./table-codec.ts";
@@ -39,9 +39,8 @@ const TAKE = `WITH picked AS (
 taken AS (
   INSERT INTO _pylon_leases (seq, key, owner, lease_until, attempt)
   SELECT seq, key, $4, $5, attempt + 1 FROM picked WHERE NOT is_behind
-  ON CONFLICT DO NOTHING RETURNING seq, attempt)
-SELECT picked.*, taken.attempt AS lease_attempt FROM picked LEFT JOIN taken ON taken.seq = picked.seq
-ORDER BY picked.due_at, picked.seq`;
+  ON CONFLICT DO NOTHING RETURNING seq)
+SELECT picked.*, picked.seq IN (SELECT seq FROM taken) AS is_taken FROM picked ORDER BY due_at, seq`;
 
 /** The job of a key that has the turn. */
 const TURN = (key: string): string => `coalesce(
@@ -67,8 +66,9 @@ function splitTaken(
   const jobs: Job[] = [];
   const behind: SqlRow[] = [];
   for (const row of rows) {
-    if (typeof row.lease_attempt === "number") {
-      jobs.push(toJob(row, "leased", { owner: claim.owner, until: claim.leaseUntil, attempt: row.lease_attempt }));
+    if (row.is_taken === true) {
+      const attempt = (row.attempt as number) + 1;
+      jobs.push(toJob(row, "leased", { owner: claim.owner, until: claim.leaseUntil, attempt }));
     } else if (row.key !== null) behind.push(row);
   }
   return { jobs, behind };

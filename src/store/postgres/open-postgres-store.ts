@@ -6,7 +6,7 @@ import { isPylonError, messageOf } from "../../core/errors.ts";
 import { createDueListeners, earliestPerLane } from "../lane-due.ts";
 import { storeError } from "../store-errors.ts";
 import type { SchemaSteps, Store, TableSpec, Tx, WriteOptions } from "../store.ts";
-import { createConnectionPool, type ConnectionPool } from "./connection-pool.ts";
+import { type ConnectionPool, createConnectionPool, createReachability, type Reachability } from "./connection-pool.ts";
 import type { ConnectOptions, PostgresConnection, PostgresPlatform } from "./postgres-client.ts";
 import { endsConnection, sqlState, toStoreError } from "./postgres-errors.ts";
 import { createReader, PostgresTx } from "./postgres-tx.ts";
@@ -127,6 +127,7 @@ class PostgresStore {
   readonly #options: PostgresStoreOptions;
   readonly #codecs = new Map<string, TableCodec>();
   readonly #listeners = createDueListeners();
+  readonly #reachability: Reachability;
   readonly #writers: ConnectionPool;
   readonly #jobs: ConnectionPool;
   readonly #readers: ConnectionPool;
@@ -137,6 +138,7 @@ class PostgresStore {
   constructor(options: PostgresStoreOptions) {
     this.#options = options;
     this.name = nameOf(options.url);
+    this.#reachability = createReachability(options.clock);
     const size = options.connections ?? DEFAULT_CONNECTIONS;
     this.#writers = this.#createPool("writing", size, SESSION);
     this.#jobs = this.#createPool("jobs", JOB_CONNECTIONS, SESSION);
@@ -258,6 +260,7 @@ class PostgresStore {
       waitMs: this.#options.connectionWaitMs ?? DEFAULT_WAIT_MS,
       silenceMs: settings.statement_timeout === 0 ? Number.POSITIVE_INFINITY : SILENCE_MS,
       clock: this.#options.clock,
+      reachability: this.#reachability,
       connect: (onClosed) => this.#connect(settings, { onClosed }),
     });
   }

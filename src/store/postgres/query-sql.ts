@@ -22,8 +22,7 @@ function bindValue(codec: TableCodec, column: string, value: Value, bindings: Bi
   const type = codec.typeOf(column);
   const place = bindings.bind(encodeValue(type, value));
   if (type !== "int" || value === null) return place;
-  const fits =
-    typeof value === "bigint" ? value <= MAX_INT && value >= -MAX_INT - 1n : Number.isSafeInteger(value as number);
+  const fits = typeof value === "bigint" ? value <= MAX_INT && value >= -MAX_INT - 1n : Number.isSafeInteger(value);
   return fits ? place : `${place}::numeric`;
 }
 

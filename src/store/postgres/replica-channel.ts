@@ -12,6 +12,8 @@ import { createAbsenceWatch, enterStore, holdPresence, readAbsentOwners } from "
 const CHANNEL = "pylon_due";
 /** News within this time is sent together. */
 const GATHER_MS = 15;
+/** Lanes of which news is kept while the channel is down; of more than these one hears by looking. */
+const MAX_KEPT = 1_000;
 /** How often the connection is used, so that a dead one is noticed, and how long an answer may take. */
 const BEAT_MS = 1_500;
 const ANSWER_MS = 5_000;
@@ -116,6 +118,7 @@ class Channel implements ReplicaChannel {
       this.#absence.forget();
       this.#failures = 0;
       this.#beat(connection);
+      if (this.#news.length > 0) this.#send();
       return alone;
     } catch (error) {
       connection.break();
@@ -132,13 +135,19 @@ class Channel implements ReplicaChannel {
 
   #send(): void {
     this.#gathering = false;
-    const due = earliestPerLane(this.#news);
-    this.#news = [];
     const connection = this.#connection;
+    // What nobody can be told now is told when the channel is mended.
+    this.#news = earliestPerLane(this.#news).slice(-MAX_KEPT);
     if (!connection) return;
+    const due = this.#news;
+    this.#news = [];
     for (const payload of encodeDue(this.#sender, due)) {
-      connection.query(`SELECT pg_notify('${CHANNEL}', $1)`, [payload]).catch(() => undefined);
+      connection.query(`SELECT pg_notify('${CHANNEL}', $1)`, [payload]).catch(() => this.#keep(due));
     }
+  }
+
+  #keep(due: readonly LaneDue[]): void {
+    if (!this.#closed) this.#news = earliestPerLane([...due, ...this.#news]).slice(-MAX_KEPT);
   }
 
   #beat(connection: PooledConnection): void {

@@ -41,13 +41,37 @@ type Attempt<T> =
   /** The connection went before the commit was sent. */
   | { readonly kind: "lost"; readonly error: unknown }
   /** The connection went while it committed. */
-  | { readonly kind: "unknown"; readonly done: Committed<T>; readonly transactionId: string; readonly error: unknown }
+  | { readonly kind: "unknown"; readonly done: Committed<T>; readonly ticket: Ticket; readonly error: unknown }
   | { readonly kind: "failed"; readonly error: unknown };
+
+/** By which the server is asked later what became of a transaction. */
+interface Ticket {
+  readonly transactionId: string;
+  readonly era: string | undefined;
+}
 
 type Run<T> = (tx: PostgresTx) => Promise<T>;
 
 /** Its number, by which the server knows later what became of it; asked for along with the beginning. */
 const TRANSACTION_ID = "SELECT pg_current_xact_id()::text AS id";
+/**
+ * Changes when the server recovers from a crash: its statistics begin anew then. The number of a transaction that a crash
+ * took back goes to another one, so a number means the same only within one era. A connection never outlives its own.
+ */
+const ERA = "extract(epoch FROM (SELECT stats_reset FROM pg_stat_bgwriter))::text AS era";
+const eras = new WeakMap<PooledConnection, Promise<string | undefined>>();
+
+function readEra(connection: PooledConnection): Promise<string | undefined> {
+  let era = eras.get(connection);
+  if (!era) {
+    era = connection.query(`SELECT ${ERA}`).then(
+      ({ rows }) => (rows[0]?.era === null ? undefined : String(rows[0]?.era)),
+      () => undefined,
+    );
+    eras.set(connection, era);
+  }
+  return era;
+}
 
 function failed<T>(error: unknown, cause: unknown): Attempt<T> {
   if (isRetryable(cause)) return { kind: "undone", error: cause };
@@ -64,14 +88,14 @@ async function rollBack(connection: PooledConnection): Promise<void> {
   }
 }
 
-async function commit<T>(connection: PooledConnection, done: Committed<T>, transactionId: string): Promise<Attempt<T>> {
+async function commit<T>(connection: PooledConnection, done: Committed<T>, ticket: Ticket): Promise<Attempt<T>> {
   try {
     const { command } = await connection.query("COMMIT");
     // A transaction in which a statement failed is rolled back by COMMIT, without an error.
     if (command === "COMMIT") return { kind: "committed", done };
     return { kind: "failed", error: storeError("STORE_FAILED", { message: "The transaction was rolled back" }) };
   } catch (error) {
-    if (endsConnection(error)) return { kind: "unknown", done, transactionId, error };
+    if (endsConnection(error)) return { kind: "unknown", done, ticket, error };
     return failed(error, error);
   }
 }
@@ -83,6 +107,7 @@ async function attempt<T>(
   signal: AbortSignal | undefined,
 ): Promise<Attempt<T>> {
   const tx = options.openTx(connection);
+  const era = readEra(connection);
   // Sent ahead of the callback's own statements, and answered with the first of them.
   const begun = Promise.all([connection.query(options.begin), connection.query(TRANSACTION_ID)]);
   begun.catch(() => undefined);
@@ -99,7 +124,8 @@ async function attempt<T>(
   try {
     const [, { rows }] = await begun;
     if (tx.failure !== undefined) throw tx.failure;
-    return await commit(connection, { value, due: tx.due, owners: tx.owners }, String(rows[0]?.id));
+    const ticket = { transactionId: String(rows[0]?.id), era: await era };
+    return await commit(connection, { value, due: tx.due, owners: tx.owners }, ticket);
   } catch (error) {
     await rollBack(connection);
     return failed(error, error);
@@ -110,27 +136,28 @@ function pause(clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => clock.setTimer(ms, resolve));
 }
 
+/** `forgotten`: the server has crashed since, and may mean another transaction. */
+type Outcome = "committed" | "aborted" | "forgotten";
+
 /** What the server knows of a transaction; undefined while it cannot say. */
-async function askOutcome(pool: ConnectionPool, transactionId: string): Promise<"committed" | "aborted" | undefined> {
+async function askOutcome(pool: ConnectionPool, { transactionId, era }: Ticket): Promise<Outcome | undefined> {
   try {
-    const sql = "SELECT pg_xact_status($1::xid8) AS status";
+    const sql = `SELECT pg_xact_status($1::xid8) AS status, ${ERA}`;
     const { rows } = await pool.use((connection) => connection.query(sql, [transactionId]));
     const status = rows[0]?.status;
-    return status === "committed" || status === "aborted" ? status : undefined;
+    if (status === "committed") return era !== undefined && rows[0]?.era === era ? "committed" : "forgotten";
+    return status === "aborted" ? status : undefined;
   } catch (error) {
     // A server that came back from a crash may never have heard of it: then it was not committed.
     return sqlState(error) === INVALID_PARAMETER ? "aborted" : undefined;
   }
 }
 
-async function resolveOutcome(
-  options: TransactionsOptions,
-  transactionId: string,
-): Promise<"committed" | "aborted" | undefined> {
+async function resolveOutcome(options: TransactionsOptions, ticket: Ticket): Promise<Outcome | undefined> {
   const { pool, clock } = options;
   const untilMs = clock.monotonic() + RESOLVE_MS;
   while (clock.monotonic() < untilMs) {
-    const outcome = await askOutcome(pool, transactionId);
+    const outcome = await askOutcome(pool, ticket);
     if (outcome) return outcome;
     await pause(clock, RESOLVE_EVERY_MS);
   }
@@ -155,9 +182,9 @@ export async function runTransaction<T>(
     if (outcome.kind === "committed") return outcome.done;
     if (outcome.kind === "failed") throw toStoreError(outcome.error);
     if (outcome.kind === "unknown") {
-      const became = await resolveOutcome(options, outcome.transactionId);
+      const became = await resolveOutcome(options, outcome.ticket);
       if (became === "committed") return outcome.done;
-      if (became === undefined) throw storeError("STORE_UNCERTAIN", { cause: outcome.error, retryAfterSecs: 5 });
+      if (became !== "aborted") throw storeError("STORE_UNCERTAIN", { cause: outcome.error, retryAfterSecs: 5 });
     }
     if (outcome.kind === "lost") lost += 1;
     if (lost >= MAX_LOST || tries >= MAX_TRIES) throw toStoreError(outcome.error);

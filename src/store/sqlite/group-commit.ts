@@ -106,12 +106,6 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     if (connection.isTransaction) connection.exec("ROLLBACK");
   };
 
-  const acknowledge = (finished: readonly Finished[], stepsDue: readonly LaneDue[]): void => {
-    for (const { waiting, value } of finished) waiting.resolve(value);
-    const due = earliestPerLane([...stepsDue, ...finished.flatMap((one) => one.due)]);
-    if (due.length > 0) options.onDue(due);
-  };
-
   /** Takes what may share the next commit: one exclusive writer, or as many others as wait. */
   const takeNext = (taken: number, startedAtMs: number): Waiting | undefined => {
     const next = queue[0];
@@ -147,7 +141,9 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       for (const waiting of taken) waiting.reject(toStoreError(error));
       return;
     }
-    acknowledge(finished, due);
+    for (const { waiting, value } of finished) waiting.resolve(value);
+    const earliest = earliestPerLane([...due, ...finished.flatMap((one) => one.due)]);
+    if (earliest.length > 0) options.onDue(earliest);
   };
 
   const drain = async (): Promise<void> => {

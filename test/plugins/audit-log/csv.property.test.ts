@@ -19,7 +19,7 @@ test("every record comes back, from chunks that end anywhere", () => {
       const text = records.map(writeCsvLine).join("");
       const reader = createCsvReader();
       const read: (string | null)[][] = [];
-      const units = [...text];
+      const units = Array.from(text);
       for (let at = 0; at < units.length; at += size + 1)
         read.push(...reader.push(units.slice(at, at + size + 1).join("")));
       assert.deepEqual(read, records);

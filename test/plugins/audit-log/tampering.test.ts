@@ -110,7 +110,7 @@ describe("modify", () => {
       const { requests } = db.prepare("SELECT requests FROM _pylon_audit_tiles WHERE id = '0-000000000004'").get() as {
         requests: string;
       };
-      const lines = requests.split("\n").with(-1, "other").join("\n");
+      const lines = requests.replace(/[^\n]*$/, "other");
       db.prepare("UPDATE _pylon_audit_tiles SET requests = ? WHERE id = '0-000000000004'").run(lines);
     });
     await file.write(({ record }) => record(5));

@@ -1,7 +1,7 @@
 // Turns what application code hands over into a JSON value of its own: the copy shares nothing with the original, so
 // neither side can change the other's later.
 
-import type { Json } from "../core/json.ts";
+import type { Json } from "./json.ts";
 
 export const MAX_JSON_DEPTH = 64;
 

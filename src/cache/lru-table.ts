@@ -1,0 +1,257 @@
+// Entries under keys, bounded in number and bytes: the least recently used one makes room, times to live need no timers, and
+// keys can be removed by prefix. Time is an argument: milliseconds on a clock that never goes back.
+
+import { PrefixIndex } from "./prefix-index.ts";
+import { SlotLists } from "./slot-lists.ts";
+
+export interface LruTableOptions<V> {
+  readonly maxEntries: number;
+  /** Infinity: bytes are only counted. */
+  readonly maxBytes: number;
+  /** Asked once for each entry that is set; later, and perhaps never, when `maxBytes` is infinite. */
+  readonly bytesOf: (key: string, value: V) => number;
+}
+
+/** The time of a write, when its entry stops being answered by `get`, and when it is gone; `staleAt` is not after `goneAt`. */
+export interface Life {
+  readonly nowMs: number;
+  readonly staleAt: number;
+  readonly goneAt: number;
+}
+
+export interface LruTableStats {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly evictions: number;
+  readonly expirations: number;
+}
+
+const FIRST_SLOTS = 256;
+/** The only list of the recency order; its first slot is the least recently used. */
+const RECENCY = 0;
+/** Entries by the second in which they are gone, modulo this; a longer life is passed over once a round. */
+const RING = 1_024;
+const RING_MS = 1_000;
+const UNMEASURED = -1;
+/** Places of an entry's numbers, four of which share a line of the processor's cache. */
+const FACTS = 4;
+const STALE_AT = 0;
+const GONE_AT = 1;
+const SIZE = 2;
+/** Bits of `#indexing`. */
+const INDEXED = 1;
+const WAITING = 2;
+
+const ringTick = (ms: number): number => Math.floor(ms / RING_MS);
+
+export class LruTable<V> {
+  readonly #options: LruTableOptions<V>;
+  readonly #slotOf = new Map<string, number>();
+  readonly #keys: (string | undefined)[] = [];
+  readonly #values: (V | undefined)[] = [];
+  /** By slot, beside each other: when it is stale, when it is gone, how many bytes it counts. */
+  #facts = new Float64Array(FIRST_SLOTS * FACTS);
+  readonly #recency = new SlotLists(1, FIRST_SLOTS);
+  readonly #ring = new SlotLists(RING, FIRST_SLOTS);
+  readonly #prefixes = new PrefixIndex((slot) => this.#keys[slot] as string);
+  /** By slot: whether the prefix index has it, and whether it waits for that. */
+  #indexing = new Uint8Array(FIRST_SLOTS);
+  /** New slots, which join the index when the synchronous run that made them ends; many do not live that long. */
+  readonly #newSlots: number[] = [];
+  /** Slots below `#used` that hold nothing. */
+  readonly #free: number[] = [];
+  #used = 0;
+  #bytes = 0;
+  #unmeasured = 0;
+  #evictions = 0;
+  #expirations = 0;
+  /** The tick of the last sweep; undefined before the first entry. */
+  #sweptTick: number | undefined;
+
+  constructor(options: LruTableOptions<V>) {
+    this.#options = options;
+  }
+
+  /** The value of a key that is not stale; its entry becomes the most recently used. */
+  get(key: string, nowMs: number): V | undefined {
+    const slot = this.#slotOf.get(key);
+    if (slot === undefined) return undefined;
+    if (nowMs >= (this.#facts[slot * FACTS + STALE_AT] as number)) {
+      if (nowMs >= (this.#facts[slot * FACTS + GONE_AT] as number)) this.#expire(slot);
+      return undefined;
+    }
+    this.#recency.moveToEnd(RECENCY, slot);
+    return this.#values[slot];
+  }
+
+  /** The same for a key that may be stale. */
+  getStale(key: string, nowMs: number): V | undefined {
+    const slot = this.#slotOf.get(key);
+    if (slot === undefined) return undefined;
+    if (nowMs >= (this.#facts[slot * FACTS + GONE_AT] as number)) {
+      this.#expire(slot);
+      return undefined;
+    }
+    this.#recency.moveToEnd(RECENCY, slot);
+    return this.#values[slot];
+  }
+
+  /** Keeps a value as the most recently used; what has no life, or is larger than all there is room for, is not kept. */
+  set(key: string, value: V, { nowMs, staleAt, goneAt }: Life): void {
+    if (ringTick(nowMs) !== this.#sweptTick) this.sweep(nowMs);
+    const { maxBytes, maxEntries, bytesOf } = this.#options;
+    const size = maxBytes === Infinity ? UNMEASURED : bytesOf(key, value);
+    let slot = this.#slotOf.get(key);
+    if (goneAt <= nowMs || size > maxBytes) {
+      if (slot !== undefined) this.#remove(slot);
+      if (size > maxBytes) this.#evictions++;
+      return;
+    }
+    if (slot === undefined) {
+      if (this.#slotOf.size >= maxEntries) this.#evict();
+      slot = this.#take(key);
+    } else {
+      this.#recency.moveToEnd(RECENCY, slot);
+      this.#ring.remove(slot);
+      this.#forgetSize(slot);
+    }
+    this.#values[slot] = value;
+    this.#facts[slot * FACTS + STALE_AT] = staleAt;
+    this.#facts[slot * FACTS + GONE_AT] = goneAt;
+    this.#ring.append(ringTick(goneAt) % RING, slot);
+    this.#noteSize(slot, size);
+    while (this.#bytes > maxBytes) this.#evict();
+  }
+
+  /** Whether there was something to remove. */
+  delete(key: string, nowMs: number): boolean {
+    const slot = this.#slotOf.get(key);
+    return slot !== undefined && this.#drop(slot, nowMs);
+  }
+
+  /** Removes every key that starts with `prefix`; answers how many. */
+  deletePrefix(prefix: string, nowMs: number): number {
+    this.#indexNew();
+    let count = 0;
+    for (const slot of this.#prefixes.take(prefix)) {
+      this.#indexing[slot] = 0;
+      if (this.#drop(slot, nowMs)) count++;
+    }
+    return count;
+  }
+
+  /** Removes what is gone by now: `set` does it once a second, so the dead take no room from the living. */
+  sweep(nowMs: number): void {
+    const tick = ringTick(nowMs);
+    const from = Math.max(this.#sweptTick ?? tick, tick - RING + 1);
+    for (let at = from; at <= tick; at++) this.#sweepList(((at % RING) + RING) % RING, nowMs);
+    this.#sweptTick = tick;
+  }
+
+  stats(nowMs: number): LruTableStats {
+    this.sweep(nowMs);
+    if (this.#unmeasured > 0) this.#measure();
+    const [entries, bytes] = [this.#slotOf.size, this.#bytes];
+    return { entries, bytes, evictions: this.#evictions, expirations: this.#expirations };
+  }
+
+  #sweepList(list: number, nowMs: number): void {
+    for (let slot = this.#ring.first(list); slot >= 0;) {
+      const following = this.#ring.after(slot);
+      if (nowMs >= (this.#facts[slot * FACTS + GONE_AT] as number)) this.#expire(slot);
+      slot = following;
+    }
+  }
+
+  #measure(): void {
+    const { bytesOf } = this.#options;
+    for (let slot = this.#recency.first(RECENCY); slot >= 0; slot = this.#recency.after(slot)) {
+      if (this.#facts[slot * FACTS + SIZE] !== UNMEASURED) continue;
+      this.#unmeasured--;
+      this.#noteSize(slot, bytesOf(this.#keys[slot] as string, this.#values[slot] as V));
+    }
+  }
+
+  #noteSize(slot: number, size: number): void {
+    this.#facts[slot * FACTS + SIZE] = size;
+    if (size === UNMEASURED) this.#unmeasured++;
+    else this.#bytes += size;
+  }
+
+  #forgetSize(slot: number): void {
+    const size = this.#facts[slot * FACTS + SIZE] as number;
+    if (size === UNMEASURED) this.#unmeasured--;
+    else this.#bytes -= size;
+  }
+
+  /** A slot for a new key. */
+  #take(key: string): number {
+    const slot = this.#free.pop() ?? this.#used++;
+    if (slot >= this.#indexing.length) this.#reserve(2 * this.#indexing.length);
+    this.#keys[slot] = key;
+    this.#slotOf.set(key, slot);
+    this.#recency.append(RECENCY, slot);
+    if (((this.#indexing[slot] as number) & WAITING) === 0) this.#awaitIndex(slot);
+    return slot;
+  }
+
+  #awaitIndex(slot: number): void {
+    this.#indexing[slot] = WAITING;
+    if (this.#newSlots.push(slot) === 1) queueMicrotask(this.#indexNew);
+  }
+
+  /** Every entry is indexed once, at the end of its run or by an invalidation before that. */
+  readonly #indexNew = (): void => {
+    for (const slot of this.#newSlots) {
+      const key = this.#keys[slot];
+      const isHeld = key !== undefined && this.#slotOf.get(key) === slot;
+      this.#indexing[slot] = isHeld ? INDEXED : 0;
+      if (isHeld) this.#prefixes.add(slot, key);
+    }
+    this.#newSlots.length = 0;
+  };
+
+  #reserve(slots: number): void {
+    const facts = new Float64Array(slots * FACTS);
+    const indexing = new Uint8Array(slots);
+    facts.set(this.#facts);
+    indexing.set(this.#indexing);
+    [this.#facts, this.#indexing] = [facts, indexing];
+    this.#recency.reserve(slots);
+    this.#ring.reserve(slots);
+  }
+
+  #remove(slot: number): void {
+    this.#forgetSize(slot);
+    this.#slotOf.delete(this.#keys[slot] as string);
+    this.#recency.remove(slot);
+    this.#ring.remove(slot);
+    if (this.#indexing[slot] === INDEXED) {
+      this.#prefixes.remove(slot);
+      this.#indexing[slot] = 0;
+    }
+    this.#keys[slot] = undefined;
+    this.#values[slot] = undefined;
+    this.#free.push(slot);
+  }
+
+  #evict(): void {
+    this.#remove(this.#recency.first(RECENCY));
+    this.#evictions++;
+  }
+
+  #expire(slot: number): void {
+    this.#remove(slot);
+    this.#expirations++;
+  }
+
+  /** Removes at somebody's wish; what was gone by itself does not count. */
+  #drop(slot: number, nowMs: number): boolean {
+    if (nowMs >= (this.#facts[slot * FACTS + GONE_AT] as number)) {
+      this.#expire(slot);
+      return false;
+    }
+    this.#remove(slot);
+    return true;
+  }
+}

@@ -1,0 +1,42 @@
+// `pylon-runtime/flags`: flags evaluated without an instance, exactly as a server does it. Pure: the same arguments give
+// the same answer in every process and on every runtime.
+
+import { compileFlag, type CompiledFlag } from "./compile-flag.ts";
+import type { Evaluation, FlagContext } from "./evaluation.ts";
+import { flagDefinition, type FlagInput } from "./flag-definition.ts";
+import { flagError } from "./flag-errors.ts";
+import { compilePattern } from "./pattern-engine.ts";
+
+export type { Evaluation, FlagContext, FlagReason, FlagSubject } from "./evaluation.ts";
+export type { FlagInput } from "./flag-definition.ts";
+
+/** A flag that is ready: `evaluate` costs a fraction of a microsecond. */
+export type ReadyFlag = Pick<CompiledFlag, "name" | "evaluate">;
+
+/**
+ * Makes a flag ready for many evaluations. `name` is its salt unless the definition has another.
+ *
+ * @throws FLAG_INVALID with every problem of the definition.
+ */
+export function prepareFlag(name: string, definition: FlagInput): ReadyFlag {
+  const parsed = flagDefinition.safeParse(definition);
+  if (!parsed.success) {
+    const details = parsed.error.issues.map(({ path, message }) => ({ path: path.map(String).join("."), message }));
+    throw flagError("FLAG_INVALID", { details });
+  }
+  try {
+    return compileFlag(name, parsed.data, compilePattern);
+  } catch (error) {
+    throw flagError("FLAG_INVALID", { cause: error, hint: "Patterns are in RE2 syntax" });
+  }
+}
+
+/**
+ * Evaluates a flag for a subject: `evaluateFlag("ai-suggestions", { enabled: true, rollout: 25 }, { userId, nowMs })`.
+ * For more than a few, {@link prepareFlag} reads the definition once.
+ *
+ * @throws FLAG_INVALID
+ */
+export function evaluateFlag(name: string, definition: FlagInput, context: FlagContext): Evaluation {
+  return prepareFlag(name, definition).evaluate(context);
+}
