@@ -28,6 +28,7 @@ const platform: CliPlatform = {
     const { copyDatabase } = await import("./store/sqlite/copy-database.ts");
     copyDatabase({ platform: sqlitePlatform, from, to });
   },
+  openAuditFile: async (path) => (await import("./platform/audit-file.ts")).openAuditFile(path),
   loadApp: async (options) => (await import("./platform/load-app-bun.ts")).loadApp(options),
   watchApp: async (options) => (await import("./platform/watch.ts")).watchApp(options),
   listen: async (options) => (await import("./platform/listen-bun.ts")).listenOnBun(options),

@@ -1,6 +1,7 @@
 // The plugins that come with Pylon, in the order in which the documentation names them.
 
 import type { Plugin } from "./plugin/plugin.ts";
+import { auditLogPlugin } from "./plugins/audit-log/audit-log-plugin.ts";
 import { cacheClientPlugin } from "./plugins/cache-client/cache-client-plugin.ts";
 import { cachePlugin } from "./plugins/cache/cache-plugin.ts";
 import { customerWebhooksPlugin } from "./plugins/customer-webhooks/customer-webhooks-plugin.ts";
@@ -18,6 +19,7 @@ export const PLUGINS: readonly Plugin[] = [
   cacheClientPlugin,
   featureFlagsPlugin,
   netGuardPlugin,
+  auditLogPlugin,
 ];
 
 export { dispatch };

@@ -12,6 +12,7 @@ import { createUlidSource, type UlidSource } from "./core/ids.ts";
 import type { Json } from "./core/json.ts";
 import type { Log } from "./core/log.ts";
 import { createHmacSigner, type HmacSigner } from "./crypto/hmac.ts";
+import { portableSha256, type Sha256 } from "./crypto/sha256.ts";
 import { createData, type Data } from "./data/data.ts";
 import { applyMigration, createSystemTables, planMigration } from "./data/migration.ts";
 import { createModel, type Model } from "./data/model.ts";
@@ -51,6 +52,10 @@ export interface Platform {
   readonly storage: CallStorage;
   /** A signer that is faster than WebCrypto's for short messages. @default WebCrypto's */
   readonly createSigner?: (secret: string | Uint8Array) => HmacSigner;
+  /** @default one in the language itself, which is slower */
+  readonly sha256?: Sha256;
+  /** Appends to a file and waits until that is durable; makes the file when it is missing. Absent: there are no files. */
+  readonly appendFile?: (path: string, text: string) => Promise<void>;
   /** Drivers of Redis and Memcached. */
   readonly openSharedServer: OpenSharedServer;
 }
@@ -230,7 +235,7 @@ async function openCore(
     if (!data) throw new TypeError("A plugin used data while it was set up");
     return data;
   };
-  const { createSigner = createHmacSigner } = platform;
+  const { createSigner = createHmacSigner, sha256 = portableSha256, appendFile } = platform;
   const host: PluginHost = {
     env,
     clock,
@@ -240,6 +245,8 @@ async function openCore(
     reader: store.reader,
     http,
     createSigner,
+    sha256,
+    ...(appendFile ? { appendFile } : {}),
     openSharedServer: platform.openSharedServer,
     data: dataOf,
     currentCall: () => platform.storage.getStore(),

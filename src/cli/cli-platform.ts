@@ -3,6 +3,7 @@
 import type { Log } from "../core/log.ts";
 import type { FunctionDefinitions } from "../functions/define.ts";
 import type { PluginEntry } from "../manifest/merge.ts";
+import type { AuditSource } from "../plugins/audit-log/audit-source.ts";
 import type { Platform } from "../pylon.ts";
 import type { Sdk } from "../sdk/sdk.ts";
 import type { Store } from "../store/store.ts";
@@ -89,6 +90,8 @@ export interface CliPlatform {
   openStore(database: Database, onWaiting: (news: WaitingNews) => void): Promise<Store>;
   /** Copies a SQLite database, which others may be writing, into an empty file. @throws as `copyDatabase` does */
   copyDatabase(from: string, to: string): Promise<void>;
+  /** Reads the audit log of a SQLite file, which others may be writing, as it is at this moment. */
+  openAuditFile(path: string): Promise<{ readonly source: AuditSource; close(): void }>;
   loadApp(options: AppSourceOptions): Promise<AppSource>;
   watchApp(options: WatchAppOptions): Promise<{ close(): void }>;
   /** @throws an error whose `code` is EADDRINUSE, EADDRNOTAVAIL or EACCES */

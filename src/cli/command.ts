@@ -25,8 +25,8 @@ export interface ParsedArguments {
   readonly values: ReadonlyMap<string, string>;
 }
 
-/** Exit code: 0 done, 1 failed or found a problem. */
-export type ExitCode = 0 | 1;
+/** Exit code: 0 done, 1 failed or found a problem, 2 a question that cannot be answered. */
+export type ExitCode = 0 | 1 | 2;
 
 export type RunCommand = (args: ParsedArguments, platform: CliPlatform) => Promise<ExitCode>;
 

@@ -77,6 +77,66 @@ export const COMMANDS: readonly Command[] = [
     options: [{ name: "to", value: "FILE", summary: "the file to make (required)" }, DB, JSON_OUTPUT],
   },
   {
+    name: "audit verify",
+    summary: "Say what the audit log proves",
+    details: [
+      "DIR may also be a database file or an exported folder. Exit codes: 0 intact, 1 tampered, 2 cannot tell. The last line says in one sentence what is proven, up to which entry, and how fresh the evidence is.",
+      "Without a checkpoint that was kept outside of the database nobody can tell whether the database was put back to an earlier state; that is 2.",
+    ],
+    arguments: [DIR],
+    options: [
+      { name: "checkpoint", value: "FILE", summary: "signed checkpoints that were kept outside of the database" },
+      {
+        name: "key",
+        value: "KEY",
+        summary: "a verifier key, or the name of a variable with a signing key; several with commas",
+      },
+      { name: "incremental", summary: "read entries from the newest of these checkpoints on" },
+      { name: "save", value: "FILE", summary: "append the newest checkpoint that held, for the next time" },
+      DB,
+      JSON_OUTPUT,
+    ],
+  },
+  {
+    name: "audit export",
+    summary: "Write the audit log as NDJSON or CSV",
+    details: ["With --to a folder with a manifest, which `pylon audit verify` takes; without it to standard output."],
+    arguments: [DIR],
+    options: [
+      { name: "since", value: "WHEN", summary: "a place in the log, or an ISO 8601 time (default: its beginning)" },
+      { name: "format", value: "FORMAT", summary: "ndjson (default) or csv" },
+      { name: "to", value: "FOLDER", summary: "an empty or new folder" },
+      { name: "key", value: "KEY", summary: "as of audit verify" },
+      DB,
+      JSON_OUTPUT,
+    ],
+  },
+  {
+    name: "audit checkpoint",
+    summary: "Sign and print a checkpoint of the audit log",
+    arguments: [DIR],
+    options: [DB, JSON_OUTPUT],
+  },
+  {
+    name: "audit key",
+    summary: "Print the key that checks the log's checkpoints",
+    arguments: [DIR],
+    options: [DB, JSON_OUTPUT],
+  },
+  {
+    name: "audit redact",
+    summary: "Erase what the audit log holds of one row",
+    details: ["The entries stay, with their commitments, and an entry records what was erased and why."],
+    arguments: [DIR],
+    options: [
+      { name: "entity", value: "ENTITY", summary: "the row's entity (required)" },
+      { name: "row", value: "ID", summary: "the row's id (required)" },
+      { name: "reason", value: "TEXT", summary: "is recorded (required)" },
+      DB,
+      JSON_OUTPUT,
+    ],
+  },
+  {
     name: "version",
     summary: "Print the version",
     arguments: [],
@@ -85,7 +145,10 @@ export const COMMANDS: readonly Command[] = [
   {
     name: "help",
     summary: "Explain a command",
-    arguments: [{ name: "COMMAND", isRequired: false, summary: "the command to explain" }],
+    arguments: [
+      { name: "COMMAND", isRequired: false, summary: "the command to explain" },
+      { name: "SUBCOMMAND", isRequired: false, summary: "its second word, when it has one" },
+    ],
     options: [],
   },
 ];

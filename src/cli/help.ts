@@ -21,7 +21,8 @@ export function requireCommand(name: string, words: readonly string[] = [name]):
   });
 }
 
-export const help: RunCommand = async ({ positional: [name] }, { stdout }) => {
+export const help: RunCommand = async ({ positional }, { stdout }) => {
+  const name = positional.length === 0 ? undefined : positional.join(" ");
   stdout.write(
     name === undefined
       ? renderProgramHelp({ version: VERSION, commands: COMMANDS })

@@ -87,7 +87,6 @@ export function renderProgramHelp({ version, commands }: ProgramHelp): string {
     ),
     "",
     "`pylon help COMMAND` explains one. Exit codes: 0 done, 1 failed or found a problem, 2 wrong usage.",
-    "Not part of this build yet: the audit log (`pylon audit`).",
     "",
   ].join("\n");
 }

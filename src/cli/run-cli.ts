@@ -17,6 +17,11 @@ const LOADERS: Readonly<Record<string, () => Promise<RunCommand>>> = {
   check: async () => (await import("./check.ts")).check,
   migrate: async () => (await import("./migrate.ts")).migrate,
   backup: async () => (await import("./backup.ts")).backup,
+  "audit verify": async () => (await import("./audit-verify.ts")).auditVerify,
+  "audit export": async () => (await import("./audit-export.ts")).auditExport,
+  "audit checkpoint": async () => (await import("./audit-checkpoint.ts")).auditCheckpoint,
+  "audit key": async () => (await import("./audit-key.ts")).auditKey,
+  "audit redact": async () => (await import("./audit-redact.ts")).auditRedact,
   version: async () => (await import("./print-version.ts")).printVersion,
   help: async () => (await import("./help.ts")).help,
 };
@@ -29,8 +34,16 @@ function asksForHelp(words: readonly string[]): boolean {
   return words.slice(0, end < 0 ? undefined : end).some((word) => word === "--help" || word === "-h");
 }
 
+/** A command's name may be of two words. */
+function splitCommand(words: readonly string[]): { readonly name: string; readonly rest: readonly string[] } {
+  const [first = "help", second, ...rest] = words;
+  const pair = `${first} ${second}`;
+  if (second !== undefined && Object.hasOwn(LOADERS, pair)) return { name: pair, rest };
+  return { name: first, rest: words.slice(1) };
+}
+
 async function runCommand(words: readonly string[], platform: CliPlatform): Promise<ExitCode> {
-  const [first = "help", ...rest] = words;
+  const { name: first, rest } = splitCommand(words);
   const name = SHORTHANDS[first] ?? first;
   const command = requireCommand(name, words);
   if (asksForHelp(rest)) {

@@ -1,6 +1,7 @@
 // A running server: one address, one store, and the version of the application that answers now. A version can be replaced
 // while it serves; a stop finishes what runs and leaves the database closed.
 
+import { resolve } from "node:path";
 import { createSystemClock, type Clock } from "../core/clock.ts";
 import type { Env } from "../core/env.ts";
 import { messageOf } from "../core/errors.ts";
@@ -100,6 +101,12 @@ function listenFor(live: Live, { platform, host, port, log }: ServerOptions): Pr
   });
 }
 
+/** Files that the application names are relative to its folder. */
+function runtimeIn(dir: string, runtime: Platform): Platform {
+  const { appendFile } = runtime;
+  return appendFile ? { ...runtime, appendFile: (path, text) => appendFile(resolve(dir, path), text) } : runtime;
+}
+
 async function openFirst(parts: Parts, env: Env): Promise<{ readonly live: Live; readonly listener: Listener }> {
   const live = { app: await openVersion(parts, env) };
   try {
@@ -117,7 +124,7 @@ async function openFirst(parts: Parts, env: Env): Promise<{ readonly live: Live;
  */
 export async function startServer(options: ServerOptions, env: Env): Promise<Server> {
   const { drainMs } = readSettings(env, options.mode);
-  const runtime = await options.platform.openRuntime();
+  const runtime = runtimeIn(options.dir, await options.platform.openRuntime());
   const { database, log } = options;
   const store = await options.platform.openStore(database, ({ reason, nextTryMs }) =>
     log.warn("database.waiting", { database: database.name, reason, nextTryMs }),

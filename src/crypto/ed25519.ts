@@ -1,4 +1,5 @@
-// Ed25519 (RFC 8032) through WebCrypto, with raw keys: a 32-byte seed signs, a 32-byte public key verifies.
+// Ed25519 (RFC 8032) through WebCrypto, with raw keys: a 32-byte seed signs, a 32-byte public key verifies; and the derivation of
+// such a seed by HKDF (RFC 5869).
 import { decodeBase64Url } from "./base64.ts";
 import { type Bytes, toBytes } from "./utf8.ts";
 
@@ -28,6 +29,20 @@ export async function ed25519PublicKey(seed: Uint8Array): Promise<Bytes> {
   return decodeBase64Url(x ?? "") ?? new Uint8Array(0);
 }
 
+/** A key pair that signs. */
+export interface Ed25519Signer {
+  readonly publicKey: Bytes;
+  /** The 64 bytes of the signature; text is signed as UTF-8. */
+  sign(message: string | Uint8Array): Promise<Bytes>;
+}
+
+/** @throws RangeError when the seed is not 32 bytes, or the platform does not tell the public key. */
+export async function createEd25519Signer(seed: Uint8Array): Promise<Ed25519Signer> {
+  const [key, publicKey] = await Promise.all([importEd25519Seed(seed), ed25519PublicKey(seed)]);
+  if (publicKey.length !== ED25519_KEY_BYTES) throw new RangeError("The platform gives no Ed25519 public key");
+  return { publicKey, sign: (message) => signEd25519(key, message) };
+}
+
 /** Whether `signature` is the message's under `publicKey`. Anything malformed is false. */
 export async function verifyEd25519(
   publicKey: Uint8Array,
@@ -41,4 +56,12 @@ export async function verifyEd25519(
     // Bytes that are no point of the curve.
     return false;
   }
+}
+
+/** HKDF-SHA256 without salt: 32 bytes for one purpose, which `info` names. @throws RangeError when the secret is empty */
+export async function deriveSeed(secret: string | Uint8Array, info: string): Promise<Bytes> {
+  if (secret.length === 0) throw new RangeError("Cannot derive from an empty secret");
+  const key = await crypto.subtle.importKey("raw", toBytes(secret), "HKDF", false, ["deriveBits"]);
+  const parameters = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(0), info: toBytes(info) };
+  return new Uint8Array(await crypto.subtle.deriveBits(parameters, key, ED25519_KEY_BYTES * 8));
 }

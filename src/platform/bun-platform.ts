@@ -2,7 +2,9 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { CurrentCall } from "../functions/current-call.ts";
+import { appendFile } from "./append-file.ts";
 import { createNodeHmacSigner } from "./hmac-node.ts";
+import { bunSha256 } from "./sha256-bun.ts";
 import type { Platform } from "../pylon.ts";
 import { createBunDialer } from "./dial-bun.ts";
 import { openSharedServer } from "./shared-server.ts";
@@ -15,6 +17,8 @@ export function createBunPlatform(): Platform {
     },
     storage: new AsyncLocalStorage<CurrentCall>(),
     createSigner: createNodeHmacSigner,
+    sha256: bunSha256,
+    appendFile,
     openSharedServer,
   };
 }

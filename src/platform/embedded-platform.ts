@@ -12,7 +12,9 @@ import type { Dialer } from "../net/dialer.ts";
 import type { Platform } from "../pylon.ts";
 import { openSqliteStore } from "../store/sqlite/open-sqlite-store.ts";
 import type { Store } from "../store/store.ts";
+import { appendFile } from "./append-file.ts";
 import { createNodeHmacSigner } from "./hmac-node.ts";
+import { nodeSha256 } from "./sha256-node.ts";
 import { openSharedServer } from "./shared-server.ts";
 import { sqlitePlatform } from "./sqlite-platform.ts";
 
@@ -65,6 +67,8 @@ export async function openEmbeddedPlatform(transport?: Transport): Promise<Embed
     },
     storage: new AsyncLocalStorage<CurrentCall>(),
     createSigner: createNodeHmacSigner,
+    sha256: "Bun" in globalThis ? (await import("./sha256-bun.ts")).bunSha256 : nodeSha256,
+    appendFile,
     openSharedServer,
     env: process.env,
     openSqliteStore: (path) => openSqliteStore({ path, platform: sqlitePlatform }),

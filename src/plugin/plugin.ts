@@ -9,6 +9,7 @@ import type { UlidSource } from "../core/ids.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { Log } from "../core/log.ts";
 import type { HmacSigner } from "../crypto/hmac.ts";
+import type { Sha256 } from "../crypto/sha256.ts";
 import type { WriteHooks } from "../data/change.ts";
 import type { Data } from "../data/data.ts";
 import type { CurrentCall } from "../functions/current-call.ts";
@@ -32,6 +33,9 @@ export interface PluginHost {
   readonly http: GuardedClient;
   /** HMAC-SHA256 with a secret. @throws RangeError when it is empty. */
   readonly createSigner: (secret: string | Uint8Array) => HmacSigner;
+  readonly sha256: Sha256;
+  /** Appends to a file and waits until that is durable; a relative path is the application's. Absent: there are no files. */
+  readonly appendFile?: (path: string, text: string) => Promise<void>;
   /** Connects to a cache server that other processes use as well. */
   readonly openSharedServer: OpenSharedServer;
   data(): Data;

@@ -166,8 +166,22 @@ export interface Reader {
   readMeta(key: string): Promise<string | undefined>;
 }
 
+/**
+ * What several writes do together at the end of the physical transaction that commits them, such as extending one hash
+ * tree by the entries of all. Known by its identity.
+ */
+export interface CommitStep<Item = unknown> {
+  /**
+   * Runs once as the last thing before COMMIT, with the items of the writes that share it, in the order in which they were
+   * given. Awaits only `tx`. A throw rolls back the writes that gave items; their neighbours are committed without them.
+   */
+  run(tx: Tx, items: readonly Item[]): Promise<void>;
+}
+
 /** A transaction. Use only inside the callback that got it, and await nothing there but its own methods. */
 export interface Tx extends Reader {
+  /** Hands `item` to a step of the commit. A write that rolls back takes its items with it. */
+  atCommit<Item>(step: CommitStep<Item>, item: Item): void;
   insert(table: string, row: Row): Promise<InsertOutcome>;
   /** Sets the given columns and leaves the others. */
   update(table: string, id: string, patch: Readonly<Record<string, Value>>): Promise<UpdateOutcome>;
@@ -235,6 +249,8 @@ export interface Store {
    * that is gone.
    */
   readonly openedAlone: boolean;
+  /** Whether transactions of several writers run at the same time, so that a row which all of them change makes them queue. */
+  readonly writesConcurrently?: boolean;
   readonly reader: Reader;
   /** Tells the store about tables. A table must be described before it is used; describing is not creating. */
   describe(tables: readonly TableSpec[]): void;

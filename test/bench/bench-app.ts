@@ -28,12 +28,22 @@ export interface BenchAppOptions {
   readonly jobs?: "on" | "off";
   /** `postgres://…`. @default a SQLite file in the folder */
   readonly database?: string;
+  /** Whether orders leave signed entries in the audit log. @default false */
+  readonly audited?: boolean;
 }
 
-function writeApp(folder: string, receiverPort: number): void {
+const AUDIT = {
+  name: "audit_log",
+  config: { entities: ["Order"], sign_entries: true, signing_key_env: "BENCH_SECRET" },
+};
+
+function writeApp({ folder, receiverPort, audited = false }: BenchAppOptions): void {
   cpSync(FIXTURE, folder, { recursive: true });
   const file = join(folder, "pylon.manifest.json");
-  writeFileSync(file, readFileSync(file, "utf8").replace("127.0.0.1:4399", `127.0.0.1:${receiverPort}`));
+  const text = readFileSync(file, "utf8").replace("127.0.0.1:4399", `127.0.0.1:${receiverPort}`);
+  const manifest = JSON.parse(text) as { plugins: object[] };
+  if (audited) manifest.plugins.push(AUDIT);
+  writeFileSync(file, JSON.stringify(manifest));
 }
 
 async function signIn(port: number): Promise<string> {
@@ -60,7 +70,7 @@ export function serverEnv(jobs: "on" | "off" = "on", database?: string): Record<
 
 export async function startBenchApp(options: BenchAppOptions): Promise<BenchApp> {
   if (!existsSync(BINARY)) throw new Error("There is no dist/pylon: run `bun run build.ts` first");
-  writeApp(options.folder, options.receiverPort);
+  writeApp(options);
   const pylon = startChild([BINARY, "serve", options.folder, "--port", "0"], {
     env: serverEnv(options.jobs, options.database),
   });

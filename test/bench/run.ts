@@ -3,6 +3,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { auditBench } from "./audit.bench.ts";
 import { BINARY } from "./bench-app.ts";
 import { cacheBench } from "./cache.bench.ts";
 import { customerWebhooksBench } from "./customer-webhooks.bench.ts";
@@ -16,6 +17,7 @@ import { sleepingBench } from "./sleeping.bench.ts";
 import { startBench } from "./start.bench.ts";
 
 const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
+  audit: auditBench,
   insert: insertBench,
   drain: drainBench,
   latency: latencyBench,

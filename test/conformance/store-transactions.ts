@@ -363,6 +363,7 @@ function testExclusive(test: StoreTest): void {
 
 /** One call of each method of a transaction. */
 const EVERY_CALL: Readonly<Record<keyof Tx, (tx: Tx) => Promise<unknown>>> = {
+  atCommit: async (tx) => tx.atCommit({ run: async () => undefined }, "item"),
   get: (tx) => tx.get("Note", "1"),
   find: (tx) => tx.find("Note", { limit: 1 }),
   count: (tx) => tx.count("Note", []),

@@ -4,6 +4,7 @@
 import { describe } from "node:test";
 
 import { createStoreTest, type OpenStore } from "./store-fixture.ts";
+import { testCommitSteps } from "./store-commit-steps.ts";
 import { testFind } from "./store-find.ts";
 import { testJobs } from "./store-jobs.ts";
 import { testKeyedJobs } from "./store-keyed-jobs.ts";
@@ -20,6 +21,7 @@ export function describeStore(name: string, open: OpenStore): void {
   const test = createStoreTest(open);
   const parts = {
     transactions: testTransactions,
+    "commit steps": testCommitSteps,
     rows: testRows,
     find: testFind,
     jobs: testJobs,

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { auditLogPlugin } from "../../src/plugins/audit-log/audit-log-plugin.ts";
 import { featureFlagsPlugin } from "../../src/plugins/feature-flags/feature-flags-plugin.ts";
 import { cacheClientPlugin } from "../../src/plugins/cache-client/cache-client-plugin.ts";
 import { cachePlugin } from "../../src/plugins/cache/cache-plugin.ts";
@@ -65,6 +66,24 @@ const CASES: readonly PluginCase[] = [
           description: "All keys at once",
         },
       },
+    },
+  },
+  {
+    plugin: auditLogPlugin,
+    config: {
+      entities: ["Order"],
+      include_fields: "*",
+      exclude_fields: ["note"],
+      sign_entries: true,
+      signing_key_env: "AUDIT_SIGNING_KEY",
+      previous_signing_key_envs: ["AUDIT_OLD_KEY"],
+      log_key_env: "AUDIT_LOG_KEY",
+      retention_days: 365,
+    },
+    env: {
+      AUDIT_SIGNING_KEY: "a-signing-key",
+      AUDIT_OLD_KEY: "an-older-key",
+      AUDIT_LOG_KEY: "0123456789abcdef".repeat(4),
     },
   },
 ];

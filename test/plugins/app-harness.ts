@@ -61,6 +61,9 @@ export interface AppOptions {
   readonly dialer?: Dialer;
   /** Instead of virtual time. */
   readonly clock?: Clock;
+  /** What the instance sees instead of the store itself. */
+  readonly wrapStore?: (store: Store) => Store;
+  readonly appendFile?: (path: string, text: string) => Promise<void>;
   /** @default true */
   readonly started?: boolean;
 }
@@ -205,9 +208,10 @@ interface Opening {
 }
 
 async function open({ path, options, clock, dialer, log, url }: Opening): Promise<Opened> {
-  const store = url
+  const opened = url
     ? await openDatabaseServer({ url, connections: 6 })
     : openSqliteStore({ path, platform: sqlitePlatform });
+  const store = options.wrapStore?.(opened) ?? opened;
   try {
     const manifest = {
       manifest_version: 1,
@@ -230,6 +234,7 @@ async function open({ path, options, clock, dialer, log, url }: Opening): Promis
         dialer,
         defer: (task) => void setImmediate(task),
         storage: new AsyncLocalStorage<CurrentCall>(),
+        ...(options.appendFile ? { appendFile: options.appendFile } : {}),
         openSharedServer,
       },
       version: "9.8.7",

@@ -162,6 +162,7 @@ class PostgresStore {
     return {
       name: this.name,
       openedAlone: this.openedAlone,
+      writesConcurrently: true,
       reader: this.reader,
       describe: (tables) => this.describe(tables),
       write: (run, options) => this.write(run, options),

@@ -1,9 +1,11 @@
 // Reads and transactions over one connection. Reads outside of a transaction and inside of one are the same calls; they
 // differ in which connection they use and in when they stop to work.
 
+import { runCommitSteps, type StepItem } from "../commit-steps.ts";
 import { storeError } from "../store-errors.ts";
 import type {
   Claim,
+  CommitStep,
   Condition,
   InsertOutcome,
   Job,
@@ -113,6 +115,7 @@ export class PostgresTx extends PostgresReader implements Tx {
   readonly owners = new Set<string>();
   /** What the server said when it gave the transaction up; whatever the callback makes of it, there is nothing to commit. */
   failure: unknown;
+  readonly #stepItems: StepItem[] = [];
   #ended = false;
   readonly #connection: PooledConnection;
   readonly #goneOwners: () => readonly string[];
@@ -127,6 +130,16 @@ export class PostgresTx extends PostgresReader implements Tx {
   /** Every later call answers TX_ENDED. */
   end(): void {
     this.#ended = true;
+  }
+
+  atCommit<Item>(step: CommitStep<Item>, item: Item): void {
+    if (this.#ended) throw storeError("TX_ENDED");
+    this.#stepItems.push({ step, item });
+  }
+
+  /** Does what was left for the end; nothing but COMMIT may follow. */
+  async runSteps(): Promise<void> {
+    if (this.#stepItems.length > 0) await runCommitSteps(this, this.#stepItems);
   }
 
   /** Sends a statement behind the ones before it. */

@@ -114,6 +114,7 @@ async function attempt<T>(
   let value: T;
   try {
     value = await untilAborted(() => run(tx), signal);
+    await tx.runSteps();
   } catch (error) {
     tx.end();
     await rollBack(connection);

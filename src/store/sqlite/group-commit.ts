@@ -1,6 +1,7 @@
 // The one writer of a SQLite file. Transactions that wait together run as savepoints of one physical transaction and are
 // acknowledged after its COMMIT, so a durable commit costs one fsync per batch instead of one per write.
 
+import { runCommitSteps, type StepItem } from "../commit-steps.ts";
 import { storeError } from "../store-errors.ts";
 import type { LaneDue, Tx, WriteOptions } from "../store.ts";
 import { earliestPerLane } from "../lane-due.ts";
@@ -26,6 +27,8 @@ interface Finished {
   readonly waiting: Waiting;
   readonly value: unknown;
   readonly due: readonly LaneDue[];
+  /** What it left for the end of the commit. */
+  readonly items: readonly StepItem[] | undefined;
 }
 
 export interface GroupCommit {
@@ -57,7 +60,7 @@ function createSavepointRunner({
       const value = await untilAborted(() => waiting.run(open), waiting.signal);
       open.end();
       releaseSavepoint.run();
-      return { waiting, value, due: open.due };
+      return { waiting, value, due: open.due, items: open.commitItems };
     } catch (error) {
       open.end();
       // Some errors (disk full, I/O) end the whole transaction: then there is no savepoint, and the batch is lost.
@@ -67,6 +70,26 @@ function createSavepointRunner({
       return undefined;
     }
   };
+}
+
+/** Runs what the writes left for the end of the commit. Answers the lanes that it made due. */
+async function runSteps(openTx: () => OpenTx, finished: readonly Finished[]): Promise<readonly LaneDue[]> {
+  const items = finished.flatMap((one) => one.items ?? []);
+  if (items.length === 0) return [];
+  const open = openTx();
+  try {
+    await runCommitSteps(open, items);
+    return open.due;
+  } finally {
+    open.end();
+  }
+}
+
+/** A step failed: who gave it items hears of it. Answers the others, whose savepoints are gone with it. */
+function separate(finished: readonly Finished[], error: unknown): Waiting[] {
+  const coded = toStoreError(error);
+  for (const { waiting, items } of finished) if (items) waiting.reject(coded);
+  return finished.filter(({ items }) => !items).map(({ waiting }) => waiting);
 }
 
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
@@ -83,12 +106,6 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     if (connection.isTransaction) connection.exec("ROLLBACK");
   };
 
-  const acknowledge = (finished: readonly Finished[]): void => {
-    for (const { waiting, value } of finished) waiting.resolve(value);
-    const due = earliestPerLane(finished.flatMap((one) => one.due));
-    if (due.length > 0) options.onDue(due);
-  };
-
   /** Takes what may share the next commit: one exclusive writer, or as many others as wait. */
   const takeNext = (taken: number, startedAtMs: number): Waiting | undefined => {
     const next = queue[0];
@@ -101,6 +118,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     const startedAtMs = options.monotonicMs();
     const taken: Waiting[] = [];
     const finished: Finished[] = [];
+    let due: readonly LaneDue[] = [];
     try {
       begin.run();
       for (let next = takeNext(0, startedAtMs); next; next = takeNext(taken.length, startedAtMs)) {
@@ -109,6 +127,13 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
         if (done) finished.push(done);
         if (next.exclusive) break;
       }
+      try {
+        due = await runSteps(options.openTx, finished);
+      } catch (error) {
+        rollBack();
+        queue.unshift(...separate(finished, error));
+        return;
+      }
       commit.run();
     } catch (error) {
       rollBack();
@@ -116,7 +141,9 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       for (const waiting of taken) waiting.reject(toStoreError(error));
       return;
     }
-    acknowledge(finished);
+    for (const { waiting, value } of finished) waiting.resolve(value);
+    const earliest = earliestPerLane([...due, ...finished.flatMap((one) => one.due)]);
+    if (earliest.length > 0) options.onDue(earliest);
   };
 
   const drain = async (): Promise<void> => {

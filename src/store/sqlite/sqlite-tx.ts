@@ -4,6 +4,7 @@
 import { storeError } from "../store-errors.ts";
 import type {
   Claim,
+  CommitStep,
   Condition,
   InsertOutcome,
   Job,
@@ -24,6 +25,7 @@ import * as jobs from "./job-rows.ts";
 import { selectSql, whereSql } from "./query-sql.ts";
 import type { SqlValue } from "./sqlite-client.ts";
 import { conflictOf, toStoreError } from "./sqlite-errors.ts";
+import type { StepItem } from "../commit-steps.ts";
 import type { StatementCache } from "./statement-cache.ts";
 import { quote, type TableCodec } from "./table-codec.ts";
 
@@ -159,6 +161,8 @@ function deleteWhere(cache: StatementCache, codec: TableCodec, where: readonly C
 class SqliteTx extends SqliteReader implements Tx {
   /** Lanes that got ready work, for the listeners after the commit. */
   readonly due: LaneDue[] = [];
+  /** What the write left for the end of the commit; most leave nothing. */
+  commitItems: StepItem[] | undefined;
   /** The error that made SQLite end the whole transaction, when one did. */
   fatal: unknown;
   #ended = false;
@@ -189,6 +193,11 @@ class SqliteTx extends SqliteReader implements Tx {
   readonly #noteDue: jobs.NoteDue = (lane, dueAt) => {
     this.due.push({ lane, dueAt });
   };
+
+  atCommit<Item>(step: CommitStep<Item>, item: Item): void {
+    if (this.#ended) throw storeError("TX_ENDED");
+    (this.commitItems ??= []).push({ step, item });
+  }
 
   insert(table: string, row: Row): Promise<InsertOutcome> {
     return this.guarded(() => insertRow(this.cache, this.codecOf(table), row));
@@ -250,7 +259,7 @@ class SqliteTx extends SqliteReader implements Tx {
   }
 }
 
-export type OpenTx = Pick<SqliteTx, "due" | "fatal" | "end"> & Tx;
+export type OpenTx = Pick<SqliteTx, "due" | "commitItems" | "fatal" | "end"> & Tx;
 
 /** `isOpen` tells whether the connection is still in the transaction. */
 export function openTx(cache: StatementCache, codecOf: CodecOf, isOpen: () => boolean): OpenTx {

@@ -1,0 +1,140 @@
+// The log of one database: entries are recorded in the transaction of what they are about, and each gets its place in the
+// tree there or, where many write at the same time, from the sequencer. No place is given twice and none is left out.
+
+import type { Clock } from "../../core/clock.ts";
+import type { Env } from "../../core/env.ts";
+import { randomHex, type UlidSource } from "../../core/ids.ts";
+import type { Sha256 } from "../../crypto/sha256.ts";
+import type { CommitStep, Store, Tx } from "../../store/store.ts";
+import { type AuditConfig, readSecrets } from "./audit-config.ts";
+import { type AuditEntry, createEntryHasher } from "./audit-entry.ts";
+import { auditError } from "./audit-errors.ts";
+import { type AuditKeys, createAuditKeys, defaultOrigin } from "./audit-keys.ts";
+import { AUDIT_LOG, HEAD_ID, HEAD_TABLE, toEntry } from "./audit-tables.ts";
+import { createTreeWriter, readHead, requireHead } from "./audit-tree.ts";
+import { checkpointJob } from "./checkpoint-job.ts";
+import { createEntryMaker, type EntryDraft, type MadeEntry } from "./entry-maker.ts";
+
+const LOG_ID_BYTES = 16;
+/** Entries that one transaction of the sequencer gives their place. */
+const SEQUENCER_BATCH = 500;
+
+/**
+ * When an entry gets its place: `commit` in the transaction of its write, `later` from the sequencer, which takes what is
+ * committed in the order of ids.
+ */
+export type Sequencing = "commit" | "later";
+
+export interface AuditLogOptions {
+  readonly store: Store;
+  readonly config: AuditConfig;
+  readonly env: Env;
+  readonly sha256: Sha256;
+  readonly clock: Clock;
+  readonly ulid: UlidSource;
+}
+
+export interface AuditLog {
+  readonly logId: string;
+  /** In whose name checkpoints are. */
+  readonly origin: string;
+  readonly keys: AuditKeys;
+  readonly sequencing: Sequencing;
+  /** Records in the transaction `tx`: the entry commits with it, or neither does. */
+  record(tx: Tx, draft: EntryDraft): void | Promise<void>;
+  /** Gives committed entries without a place theirs; answers how many there were. */
+  sequence(): Promise<number>;
+}
+
+/** Which log this database has; it gets one at its first start. */
+async function openHead(store: Store): Promise<string> {
+  const known = await readHead(store.reader);
+  if (known) return known.logId;
+  return store.write(async (tx) => {
+    const other = await readHead(tx);
+    if (other) return other.logId;
+    const logId = randomHex(LOG_ID_BYTES);
+    await tx.insert(HEAD_TABLE.name, { id: HEAD_ID, logId, size: 0, frontier: new Uint8Array(0) });
+    return logId;
+  });
+}
+
+export function sequencingOf(store: Store, config: AuditConfig): Sequencing {
+  return store.writesConcurrently && !config.strict ? "later" : "commit";
+}
+
+/** Gives entries their places behind those that have one, and hands each to `store`. */
+type Placer = (tx: Tx, made: readonly MadeEntry[], store: StoreEntry) => Promise<void>;
+type StoreEntry = (tx: Tx, entry: AuditEntry, seq: number | null) => Promise<void>;
+
+const insertEntry: StoreEntry = async (tx, entry, seq) => {
+  const outcome = await tx.insert(AUDIT_LOG, { ...entry, seq });
+  // An id is never made twice, so the conflict is over the place: somebody has put a row there.
+  if (outcome.kind === "conflict") throw auditError("AUDIT_HEAD_MISSING");
+};
+
+const updateSeq: StoreEntry = async (tx, { id }, seq) => {
+  const outcome = await tx.update(AUDIT_LOG, id, { seq });
+  if (outcome.kind !== "updated") throw auditError("AUDIT_HEAD_MISSING");
+};
+
+function createPlacer({ store, sha256, clock, config }: AuditLogOptions, logId: string, keys: AuditKeys): Placer {
+  const tree = createTreeWriter({ sha256, logId, key: keys.signing, keys: keys.entryKeys });
+  /** A reader of the head that did not hold it could give a place that somebody else gives as well. */
+  const lockHead = async (tx: Tx): Promise<void> => {
+    if (store.writesConcurrently) await tx.update(HEAD_TABLE.name, HEAD_ID, { logId });
+  };
+  let committedJob = "";
+  const askForCheckpoint = async (tx: Tx): Promise<void> => {
+    const job = checkpointJob(clock.now(), config.checkpoint_secs);
+    // One that an earlier commit has asked for is there.
+    if (job.id !== committedJob && !(await tx.enqueueJob(job))) committedJob = job.id;
+  };
+  return async (tx, made, storeEntry) => {
+    await lockHead(tx);
+    const head = await requireHead(tx);
+    if (head.logId !== logId) throw auditError("AUDIT_HEAD_MISSING");
+    for (let index = 0; index < made.length; index++) {
+      await storeEntry(tx, (made[index] as MadeEntry).entry, head.size + index);
+    }
+    const leaves = made.map(({ entry, leafHash }) => ({ hash: leafHash, requestId: entry.requestId }));
+    await tree.append(tx, head, leaves);
+    if (keys.noteSigner) await askForCheckpoint(tx);
+  };
+}
+
+/** @throws what reading the keys throws. Makes the log's head when there is none. */
+export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
+  const { store, config, sha256, ulid } = options;
+  const logId = await openHead(store);
+  const origin = config.origin ?? defaultOrigin(logId);
+  const keys = await createAuditKeys(sha256, readSecrets(config, options.env), origin);
+  const makeEntry = createEntryMaker({ sha256, ulid, logId, key: keys.signing });
+  const place = createPlacer(options, logId, keys);
+  const hasher = createEntryHasher(sha256);
+  const toMade = (entry: AuditEntry): MadeEntry => {
+    hasher.signedBytes(entry);
+    return { entry, leafHash: hasher.leafHash(entry.signature) };
+  };
+  const atCommit: CommitStep<MadeEntry> = { run: (tx, made) => place(tx, made, insertEntry) };
+  const sequencing = sequencingOf(store, config);
+  return {
+    logId,
+    origin,
+    keys,
+    sequencing,
+    record(tx, draft) {
+      const made = makeEntry(draft);
+      return sequencing === "later" ? insertEntry(tx, made.entry, null) : tx.atCommit(atCommit, made);
+    },
+    sequence: () =>
+      store.write(async (tx) => {
+        const rows = await tx.find(AUDIT_LOG, {
+          where: [{ column: "seq", op: "eq", value: null }],
+          limit: SEQUENCER_BATCH,
+        });
+        if (rows.length > 0) await place(tx, rows.map(toEntry).map(toMade), updateSeq);
+        return rows.length;
+      }),
+  };
+}

@@ -1,0 +1,97 @@
+// Makes entries: gives them an id, a salt, a commitment to their payload, and a signature. Everything here answers at once,
+// because it runs inside of the transaction that writes what the entry is about.
+
+import type { UlidSource } from "../../core/ids.ts";
+import type { Identity } from "../../core/identity.ts";
+import { encodeBase64Url } from "../../crypto/base64.ts";
+import { encodeHex } from "../../crypto/hex.ts";
+import type { Sha256 } from "../../crypto/sha256.ts";
+import { type AuditEntry, createEntryHasher, type EntryKey, formatSignature } from "./audit-entry.ts";
+
+const SALT_BYTES = 16;
+/** Random bytes are fetched for this many entries at once. */
+const SALTS_AT_ONCE = 256;
+/** What no database keeps as it is: lone surrogates, and NUL on Postgres. */
+const UNSTORABLE = /[\0\r\n]/g;
+
+/** What an entry says. */
+export interface EntryDraft {
+  readonly actor: Identity;
+  readonly requestId: string | null;
+  readonly entity: string;
+  readonly rowId: string;
+  readonly operation: string;
+  readonly before: string | null;
+  readonly after: string | null;
+  /** Epoch milliseconds. */
+  readonly at: number;
+}
+
+/** An entry without a place in the tree, and its leaf. */
+export interface MadeEntry {
+  readonly entry: AuditEntry;
+  readonly leafHash: Uint8Array;
+}
+
+export type EntryMaker = (draft: EntryDraft) => MadeEntry;
+
+export interface EntryMakerOptions {
+  readonly sha256: Sha256;
+  readonly ulid: UlidSource;
+  readonly logId: string;
+  /** Null leaves entries unsigned. */
+  readonly key: EntryKey | null;
+}
+
+function createSalts(): () => string {
+  const pool = new Uint8Array(SALT_BYTES * SALTS_AT_ONCE);
+  let used = pool.length;
+  return () => {
+    if (used === pool.length) {
+      crypto.getRandomValues(pool);
+      used = 0;
+    }
+    used += SALT_BYTES;
+    return encodeBase64Url(pool.subarray(used - SALT_BYTES, used));
+  };
+}
+
+/** A text that comes back from every database as it went in: what is signed must be what is stored. */
+function storable(text: string | null): string | null {
+  return text === null ? null : text.toWellFormed().replace(UNSTORABLE, "\ufffd") || null;
+}
+
+export function createEntryMaker({ sha256, ulid, logId, key }: EntryMakerOptions): EntryMaker {
+  const hasher = createEntryHasher(sha256);
+  const nextSalt = createSalts();
+  // Writes of one commit often share their millisecond.
+  let [lastAt, lastTime] = [Number.NaN, ""];
+  const timeOf = (at: number): string => {
+    if (at !== lastAt) [lastAt, lastTime] = [at, new Date(at).toISOString()];
+    return lastTime;
+  };
+  return ({ actor, requestId, entity, rowId, operation, before, after, at }) => {
+    const salt = nextSalt();
+    const entry = {
+      id: ulid(at),
+      seq: null,
+      logId,
+      actorType: actor.kind,
+      actorId: storable(actor.userId),
+      tenantId: storable(actor.tenantId),
+      requestId: storable(requestId),
+      entity,
+      rowId,
+      operation,
+      before,
+      after,
+      salt,
+      payloadHash: encodeHex(hasher.payloadDigest({ salt, before, after })),
+      signature: null as string | null,
+      createdAt: timeOf(at),
+    };
+    const bytes = hasher.signedBytes(entry);
+    entry.signature = key && formatSignature(key.id, key.sign(bytes));
+    return { entry, leafHash: hasher.leafHash(entry.signature) };
+  };
+}

@@ -1,0 +1,61 @@
+// An instance with an audit log, and what tests ask of it.
+
+import assert from "node:assert/strict";
+
+import type { AuditEntry } from "../../../src/plugins/audit-log/audit-entry.ts";
+import { storeSource } from "../../../src/plugins/audit-log/audit-source.ts";
+import { type AuditEvidence, type AuditReport, verifyAudit } from "../../../src/plugins/audit-log/verify-audit.ts";
+import { type AppOptions, type TestApp, withApp } from "../app-harness.ts";
+
+export const SIGNING_KEY = "the-signing-key-of-the-tests";
+
+export interface AuditedOptions extends AppOptions {
+  readonly audit?: Readonly<Record<string, unknown>>;
+}
+
+export const SIGNED = { entities: ["Order"], sign_entries: true, signing_key_env: "AUDIT_SIGNING_KEY" };
+
+/** Where the store says that its writers work at the same time, entries get their place from the sequencer. */
+export const SEQUENCED: AppOptions = { wrapStore: (store) => ({ ...store, writesConcurrently: true }) };
+
+export function withAudit(
+  { audit = SIGNED, ...options }: AuditedOptions,
+  run: (app: TestApp) => Promise<void>,
+): Promise<void> {
+  const env = { AUDIT_SIGNING_KEY: SIGNING_KEY, ...options.env };
+  return withApp({ ...options, env, plugins: [...(options.plugins ?? []), { name: "audit_log", config: audit }] }, run);
+}
+
+/** Rounds after which a sequencer that does not come to an end is given up. */
+const MAX_ROUNDS = 200;
+
+/** Waits until every entry has its place. */
+async function sequenced(app: TestApp): Promise<void> {
+  const where = [{ column: "seq", op: "eq", value: null } as const];
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    if ((await app.store.reader.count("AuditLog", where)) === 0) return;
+    await app.rest();
+  }
+}
+
+export async function entriesOf(app: TestApp): Promise<AuditEntry[]> {
+  await sequenced(app);
+  const entries: AuditEntry[] = [];
+  const source = storeSource(app.store.reader);
+  for await (const batch of source.readEntries(0)) entries.push(...batch);
+  return entries;
+}
+
+export function verifyApp(app: TestApp, evidence: AuditEvidence = {}): Promise<AuditReport> {
+  return verifyAudit(storeSource(app.store.reader), { signingKeys: [SIGNING_KEY], ...evidence });
+}
+
+export async function checkpointOf(app: TestApp): Promise<string> {
+  const answer = await app.ask("GET /api/admin/audit/checkpoint", { token: "admin" });
+  assert.equal(answer.status, 200, answer.text);
+  return answer.text;
+}
+
+export function codesOf(report: AuditReport): readonly (readonly [string, number | null])[] {
+  return report.findings.map(({ code, seq }) => [code, seq] as const);
+}
