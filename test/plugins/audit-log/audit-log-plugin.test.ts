@@ -235,7 +235,10 @@ describe("what is not recorded", () => {
 describe("an entry that cannot be written", () => {
   it("takes the write with it, and nobody else's", () =>
     withAudit(
-      { entities: [{ ...ORDER }, { name: "Other", fields: [{ name: "name", type: "string" }] }] },
+      {
+        audit: { ...SIGNED, strict: true },
+        entities: [{ ...ORDER }, { name: "Other", fields: [{ name: "name", type: "string" }] }],
+      },
       async (app) => {
         await app.insert("Order", { total: 1 });
         await app.store.write((tx) => tx.delete("_pylon_audit_head", "head"));
