@@ -1,5 +1,6 @@
 // What an embedder imports: an instance of Pylon inside a Bun or Deno program, and the few types and functions around it.
 
+import type { Cache } from "./cache/cache.ts";
 import { ADMIN, ANONYMOUS, SYSTEM, type Identity } from "./core/identity.ts";
 import { createSystemClock, type Clock } from "./core/clock.ts";
 import type { Env } from "./core/env.ts";
@@ -13,8 +14,10 @@ import { createOutbound } from "./instance/outbound.ts";
 import type { Plugin } from "./plugin/plugin.ts";
 import { openEmbeddedPlatform, type EmbeddedPlatform } from "./platform/embedded-platform.ts";
 import { entryBehind } from "./plugins/customer-webhooks/declare-webhooks.ts";
+import type { FeatureVariant, IsFeatureEnabled } from "./plugins/feature-flags/evaluation.ts";
 import { PLUGINS } from "./plugins.ts";
 import { assemblePylon, type Blueprint, readBlueprint, type Pylon } from "./pylon.ts";
+import { createSdkExports } from "./sdk/sdk-exports.ts";
 import { VERSION } from "./version.ts";
 import { isPostgresUrl } from "./store/postgres/postgres-url.ts";
 import type { Row, Store } from "./store/store.ts";
@@ -28,7 +31,7 @@ export { declareWebhooks as webhooks } from "./plugins/customer-webhooks/declare
 export { dispatch } from "./plugins/customer-webhooks/dispatch.ts";
 export * from "./sdk/webhooks.ts";
 export { ADMIN, ANONYMOUS, SYSTEM };
-export type { Clock, Env, FunctionDefinition, Identity, Json, Log, Plugin, Row, Store };
+export type { Cache, Clock, Env, FunctionDefinition, Identity, Json, Log, Plugin, Row, Store };
 
 export interface PylonOptions {
   /** What `app({...})` returns, or the parsed JSON. */
@@ -70,6 +73,19 @@ export interface EmbeddedPylon {
   /** Calls a function, as an anonymous caller unless `auth` says who it is. */
   call(name: string, args?: unknown, auth?: Partial<Identity>): Promise<Json>;
   readonly db: EmbeddedDb;
+  readonly sdk: EmbeddedSdk;
+}
+
+/**
+ * What an application imports from `@pylonsync/sdk` to call, for the functions of this instance. Each needs its plugin, and
+ * the instance to be ready: until then, and without the plugin, using it throws a coded error.
+ */
+export interface EmbeddedSdk {
+  /** Plugin `cache` or `cache_client`. */
+  readonly cache: Cache;
+  /** Plugin `feature_flags`. */
+  readonly isFeatureEnabled: IsFeatureEnabled;
+  readonly featureVariant: FeatureVariant;
 }
 
 /** Who it is follows from what is said of them, unless it is said as well. */
@@ -148,7 +164,11 @@ function embeddedDb(ready: Promise<Pylon>): EmbeddedDb {
 
 /** Creates an instance. It is ready when its first answer is; without `start` it runs nothing in the background. */
 export function createPylon(options: PylonOptions): EmbeddedPylon {
-  const ready = open(options);
+  const late = createSdkExports();
+  const ready = open(options).then((pylon) => {
+    late.bind(pylon.sdk);
+    return pylon;
+  });
   // A failure is reported by whatever is called first; until then it must not end the embedding process.
   ready.catch(() => undefined);
   return {
@@ -160,5 +180,6 @@ export function createPylon(options: PylonOptions): EmbeddedPylon {
     },
     call: async (name, args = {}, auth = {}) => (await ready).call(name, args, toIdentity(auth)),
     db: embeddedDb(ready),
+    sdk: late.exports as unknown as EmbeddedSdk,
   };
 }

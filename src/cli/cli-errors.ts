@@ -15,7 +15,6 @@ export const cliError: ErrorFactory<
   | "FILES_EXIST"
   | "FILES_UNWRITABLE"
   | "EXPORT_TARGET_UNSUPPORTED"
-  | "SDK_UNAVAILABLE"
 > = defineErrors({
   USAGE: { status: 500, message: "The command is not understood", hint: "`pylon help` lists every command" },
   APP_NOT_FOUND: {
@@ -45,5 +44,4 @@ export const cliError: ErrorFactory<
   FILES_EXIST: { status: 500, message: "Cannot write over files that exist", hint: "Choose another folder" },
   FILES_UNWRITABLE: { status: 500, message: "Cannot write the files" },
   EXPORT_TARGET_UNSUPPORTED: { status: 500, message: "This build cannot export there" },
-  SDK_UNAVAILABLE: { status: 500, message: "No plugin of this application gives this" },
 });

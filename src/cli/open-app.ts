@@ -10,17 +10,14 @@ import { mergeManifests } from "../manifest/merge.ts";
 import { createGuardedFetch } from "../net/guarded-fetch.ts";
 import { dispatch, PLUGINS, webhooksDeclaring } from "../plugins.ts";
 import { assemblePylon, type Blueprint, type Platform, type Pylon, readBlueprint } from "../pylon.ts";
-import { createLateExports, type LateExports } from "../sdk/late-exports.ts";
+import type { LateExports } from "../sdk/late-exports.ts";
+import { createSdkExports } from "../sdk/sdk-exports.ts";
 import { createSdk } from "../sdk/sdk.ts";
 import { signWebhook, verifyWebhook } from "../sdk/webhooks.ts";
 import type { Store } from "../store/store.ts";
 import { VERSION } from "../version.ts";
 import { cliError } from "./cli-errors.ts";
 import type { AppProblem, AppSource, CliPlatform } from "./cli-platform.ts";
-import { createUnavailableExport } from "./unavailable-export.ts";
-
-/** What plugins give `@pylonsync/sdk` at run time. */
-const SDK_EXPORTS: readonly string[] = ["cache", "sendEmail", "isFeatureEnabled", "featureVariant"];
 
 /** `app.ts:3:14`, as editors and terminals link it. */
 export function toProblem({ file, line, column, message }: AppProblem): Problem {
@@ -58,7 +55,7 @@ export interface LoadedSource {
 
 /** Loads without judging: what is wrong is in `source.problems`. */
 export async function loadSource({ platform, dir, log }: AppContext): Promise<LoadedSource> {
-  const late = createLateExports(SDK_EXPORTS);
+  const late = createSdkExports();
   let bound: (input: string | URL | Request, init?: RequestInit) => Promise<Response> = fetch;
   const appFetch = Object.assign((input: string | URL | Request, init?: RequestInit) => bound(input, init), {
     preconnect: fetch.preconnect,
@@ -105,8 +102,7 @@ export interface OpenApp {
 
 /** Gives the application's code what it could not have while it loaded. */
 function bind(loaded: LoadedSource, pylon: Pylon, blueprint: Blueprint, options: OpenAppOptions): void {
-  const absent = SDK_EXPORTS.map((name): [string, unknown] => [name, createUnavailableExport(name)]);
-  loaded.late.bind({ ...Object.fromEntries(absent), ...pylon.sdk });
+  loaded.late.bind(pylon.sdk);
   const { guard, guardFunctions } = createOutbound(blueprint.chosen, options.mode);
   const { runtime, clock } = options;
   if (guardFunctions) loaded.bindFetch(createGuardedFetch({ guard, dialer: runtime.dialer, clock }));

@@ -2,11 +2,16 @@
 
 import { defineErrors, type ErrorFactory } from "../core/errors.ts";
 
-export const sdkError: ErrorFactory<"SDK_NOT_READY" | "SDK_LOADED"> = defineErrors({
+export const sdkError: ErrorFactory<"SDK_NOT_READY" | "SDK_LOADED" | "SDK_UNAVAILABLE"> = defineErrors({
   SDK_NOT_READY: {
     status: 500,
     message: "Cannot use this while the application loads",
     hint: "Call it from a function, or from anything that runs once the instance has started",
+  },
+  SDK_UNAVAILABLE: {
+    status: 500,
+    message: "No plugin of this application gives this",
+    hint: "Configure the plugin that gives it; the documentation has a page for each",
   },
   SDK_LOADED: {
     status: 500,

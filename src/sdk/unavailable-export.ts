@@ -1,11 +1,11 @@
 // Stands for an export of `@pylonsync/sdk` that no plugin of the application gives: importing it is fine, using it says why
 // it does not work.
 
-import { cliError } from "./cli-errors.ts";
+import { sdkError } from "./sdk-errors.ts";
 
 export function createUnavailableExport(name: string): object {
   const refuse = (): never => {
-    throw cliError("SDK_UNAVAILABLE", { message: `Cannot use "${name}": no plugin of this application gives it` });
+    throw sdkError("SDK_UNAVAILABLE", { message: `Cannot use "${name}": no plugin of this application gives it` });
   };
   return new Proxy(refuse, { get: () => refuse, apply: refuse });
 }
