@@ -220,6 +220,11 @@ interface Assembly extends Server {
   readonly core: Core;
 }
 
+function auditedEntities({ chosen }: Blueprint): string[] {
+  const brought = chosen.flatMap(({ plugin }) => plugin.entities ?? []);
+  return brought.flatMap(({ def, audited }) => (audited ? [def.name] : []));
+}
+
 /** Sets the plugins up and builds on them; when that fails they are closed again. */
 async function openCore(
   options: AssemblyOptions,
@@ -249,6 +254,7 @@ async function openCore(
     ...(appendFile ? { appendFile } : {}),
     openSharedServer: platform.openSharedServer,
     data: dataOf,
+    auditedEntities: auditedEntities(blueprint),
     currentCall: () => platform.storage.getStore(),
   };
   const parts = await setUpPlugins(blueprint.chosen, host);

@@ -39,6 +39,8 @@ export interface PluginHost {
   /** Connects to a cache server that other processes use as well. */
   readonly openSharedServer: OpenSharedServer;
   data(): Data;
+  /** The entities of this instance's plugins that are {@link PluginEntity.audited}. */
+  readonly auditedEntities: readonly string[];
   /**
    * The function that is calling, when one is: what application code calls without handing on `ctx` joins its transaction
    * and its identity.
@@ -85,6 +87,8 @@ export interface PluginEntity {
   readonly def: EntityDef;
   /** Written by Pylon alone. */
   readonly readOnly: boolean;
+  /** The audit log records its writes whatever the application lists: what an administrator changes is always on record. */
+  readonly audited?: boolean;
   /** The application may declare it itself, and the policies with it: what it declares then counts in place of this. */
   readonly declarable?: boolean;
 }

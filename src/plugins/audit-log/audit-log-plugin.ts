@@ -81,7 +81,7 @@ export const auditLogPlugin: Plugin = definePluginType({
     const retention = createRetention({ store, log, sha256, clock, config });
     return {
       hooks: {
-        entities: new Set(config.entities),
+        entities: new Set([...config.entities, ...host.auditedEntities]),
         within: (change, tx) => log.record(tx, draftOf(change, host.data().model.entity(change.entity).codec, show)),
         ...(sequencer ? { after: () => sequencer.wake() } : {}),
       },

@@ -104,7 +104,7 @@ async function flushQuietly(uses: FlagUses, { log, store }: PluginHost): Promise
 export const featureFlagsPlugin: Plugin = definePluginType({
   name: "feature_flags",
   config: featureFlagsConfig,
-  entities: [{ def: flagEntity, readOnly: true }],
+  entities: [{ def: flagEntity, readOnly: true, audited: true }],
   tables: [flagUseTable],
   async setup(config, host) {
     const { clock, log, reader, store, ulid } = host;

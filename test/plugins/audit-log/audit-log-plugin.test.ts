@@ -47,6 +47,20 @@ function signatureOf(entry: AuditEntry): string {
   return `v1:${keyId}:${code}`;
 }
 
+describe("the audit log beside feature flags", () => {
+  it("records an administrator's change of a flag, whatever entities it lists", () => {
+    const plugins = [{ name: "feature_flags", config: { flags: { beta: { enabled: false } } } }];
+    return withAudit({ plugins }, async (app) => {
+      const changed = await app.ask("PATCH /api/admin/flags/beta", { token: "admin", json: { enabled: true } });
+      assert.equal(changed.status, 200, changed.text);
+      const [entry, ...others] = await entriesOf(app);
+      assert.deepEqual(others, []);
+      assert.deepEqual([entry?.entity, entry?.operation, entry?.actorType], ["FeatureFlag", "insert", "admin"]);
+      assert.match(entry?.after ?? "", /enabled/);
+    });
+  });
+});
+
 for (const [name, setting] of [
   ["one writer", {}],
   ["many writers", SEQUENCED],
