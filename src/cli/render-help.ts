@@ -34,11 +34,12 @@ function renderTable(title: string, lines: readonly Line[]): string[] {
   return ["", title, ...rows];
 }
 
-/** `pylon migrate [DIR] [--plan]` */
+/** `pylon migrate [DIR] [--plan]`; a list of options that no line holds is the table's alone. */
 export function renderUsage(command: Command): string {
   const args = command.arguments.map(({ name, isRequired }) => (isRequired ? name : `[${name}]`));
   const options = command.options.map(({ name, value }) => `[--${name}${value === undefined ? "" : ` ${value}`}]`);
-  return ["pylon", command.name, ...args, ...options].join(" ");
+  const all = ["pylon", command.name, ...args, ...options].join(" ");
+  return all.length <= WIDTH ? all : ["pylon", command.name, ...args, "[OPTIONS]"].join(" ");
 }
 
 /** `init DIR`; options are for the command's own page. */

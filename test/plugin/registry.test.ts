@@ -59,7 +59,8 @@ describe("choosePlugins()", () => {
     ["Webhooks", /Did you mean "webhooks"\?$/],
     ["net-guard", /Did you mean "net_guard"\?$/],
     ["netguard", /Did you mean "net_guard"\?$/],
-    ["audit", new RegExp(`Known: ${PLUGINS.map(({ name }) => name).join(", ")}$`)],
+    ["audit", /Did you mean "audit_log"\?$/],
+    ["payments", new RegExp(`Known: ${PLUGINS.map(({ name }) => name).join(", ")}$`)],
   ];
   for (const [name, message] of suggestions) {
     it(`knows no "${name}"`, () => {
