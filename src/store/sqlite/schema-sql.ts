@@ -51,9 +51,10 @@ function createTableSql(table: TableSpec): string[] {
   ];
 }
 
-function createIndexSql(table: string, index: IndexSpec): string {
-  const unique = index.unique ? "UNIQUE " : "";
-  return `CREATE ${unique}INDEX IF NOT EXISTS ${quote(index.name)} ON ${quote(table)} (${index.columns.map(quote).join(", ")})`;
+/** Ends with the id, which every order ends with: rows that share a value are read in order and not sorted. */
+function createIndexSql(table: string, { name, columns, unique }: IndexSpec): string {
+  const all = unique || columns.includes("id") ? columns : [...columns, "id"];
+  return `CREATE ${unique ? "UNIQUE " : ""}INDEX IF NOT EXISTS ${quote(name)} ON ${quote(table)} (${all.map(quote).join(", ")})`;
 }
 
 /** What the database has now; a step that was done before is planned from it as nothing. */
