@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import rfc9162 from "@transmute/rfc9162";
+import { rfc9162 } from "../support/rfc9162.ts";
 import fc from "fast-check";
 
 import probes from "../../fixtures/vectors/merkle-proofs.json" with { type: "json" };

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createPublicKey, verify as verifySignature } from "node:crypto";
 import { createRequire } from "node:module";
 import { it } from "node:test";
-import rfc9162 from "@transmute/rfc9162";
+import { rfc9162 } from "../../support/rfc9162.ts";
 
 import type { AuditEntry } from "../../../src/plugins/audit-log/audit-entry.ts";
 import type { TestApp } from "../app-harness.ts";

@@ -9,7 +9,7 @@ import { createUlidSource } from "../../../src/core/ids.ts";
 import { createSystemTables } from "../../../src/data/migration.ts";
 import { toTableSpec } from "../../../src/manifest/tables.ts";
 import { openAuditFile } from "../../../src/platform/audit-file.ts";
-import { bunSha256 as sha256 } from "../../../src/platform/sha256-bun.ts";
+import { nodeSha256 as sha256 } from "../../../src/platform/sha256-node.ts";
 import { sqlitePlatform } from "../../../src/platform/sqlite-platform.ts";
 import { auditConfig } from "../../../src/plugins/audit-log/audit-config.ts";
 import { type AuditLog, openAuditLog } from "../../../src/plugins/audit-log/audit-log.ts";
