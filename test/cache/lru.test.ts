@@ -108,19 +108,6 @@ describe("createLru()", () => {
     assert.equal(cache.invalidate(""), 3);
   });
 
-  it("costs what it removes: a hundred times the entries, about the same time for the same removal", () => {
-    const removal = (entries: number): number => {
-      const cache = createLru({ maxEntries: entries });
-      for (let i = 0; i < entries; i++) cache.set(`k:${i % 1_000}:${i}`, 1);
-      const startedMs = performance.now();
-      for (let i = 0; i < 100; i++) assert.equal(cache.invalidate(`k:${i}:${i}`) >= 1, true);
-      return performance.now() - startedMs;
-    };
-    const small = Math.max(removal(2_000), 0.2);
-    // A scan would take 100 times as long.
-    assert.ok(removal(200_000) < small * 40);
-  });
-
   it("tells whether there was something to delete", () => {
     const { cache, wait } = timed();
     cache.set("a", 1, { ttl_secs: 1 });
