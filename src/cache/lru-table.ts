@@ -38,7 +38,9 @@ const FACTS = 4;
 const STALE_AT = 0;
 const GONE_AT = 1;
 const SIZE = 2;
-/** Bits of `#indexing`. */
+/** Which list of the ring it is in. */
+const LIST = 3;
+/** What `#indexing` may be, beside 0. */
 const INDEXED = 1;
 const WAITING = 2;
 
@@ -49,7 +51,7 @@ export class LruTable<V> {
   readonly #slotOf = new Map<string, number>();
   readonly #keys: (string | undefined)[] = [];
   readonly #values: (V | undefined)[] = [];
-  /** By slot, beside each other: when it is stale, when it is gone, how many bytes it counts. */
+  /** By slot, beside each other: when it is stale, when it is gone, how many bytes it counts, its list. */
   #facts = new Float64Array(FIRST_SLOTS * FACTS);
   readonly #recency = new SlotLists(1, FIRST_SLOTS);
   readonly #ring = new SlotLists(RING, FIRST_SLOTS);
@@ -107,19 +109,14 @@ export class LruTable<V> {
       if (size > maxBytes) this.#evictions++;
       return;
     }
-    if (slot === undefined) {
-      if (this.#slotOf.size >= maxEntries) this.#evict();
-      slot = this.#take(key);
-    } else {
-      this.#recency.moveToEnd(RECENCY, slot);
-      this.#ring.remove(slot);
-      this.#forgetSize(slot);
-    }
+    const list = ringTick(goneAt) % RING;
+    if (slot === undefined) slot = this.#slotOf.size < maxEntries ? this.#take(key, list) : this.#takeOver(key);
+    else this.#recency.moveToEnd(RECENCY, slot);
+    this.#enlist(slot, list);
     this.#values[slot] = value;
     this.#facts[slot * FACTS + STALE_AT] = staleAt;
     this.#facts[slot * FACTS + GONE_AT] = goneAt;
-    this.#ring.append(ringTick(goneAt) % RING, slot);
-    this.#noteSize(slot, size);
+    this.#resize(slot, size);
     while (this.#bytes > maxBytes) this.#evict();
   }
 
@@ -172,6 +169,20 @@ export class LruTable<V> {
     }
   }
 
+  #resize(slot: number, size: number): void {
+    if (size === UNMEASURED && this.#facts[slot * FACTS + SIZE] === UNMEASURED) return;
+    this.#forgetSize(slot);
+    this.#noteSize(slot, size);
+  }
+
+  /** Moves an entry to its list of the ring. Entries of one second come and go in one list, whose order does not matter. */
+  #enlist(slot: number, list: number): void {
+    if (this.#facts[slot * FACTS + LIST] === list) return;
+    this.#facts[slot * FACTS + LIST] = list;
+    this.#ring.remove(slot);
+    this.#ring.append(list, slot);
+  }
+
   #noteSize(slot: number, size: number): void {
     this.#facts[slot * FACTS + SIZE] = size;
     if (size === UNMEASURED) this.#unmeasured++;
@@ -184,14 +195,30 @@ export class LruTable<V> {
     else this.#bytes -= size;
   }
 
-  /** A slot for a new key. */
-  #take(key: string): number {
+  /** A slot for a new key, as an entry of no bytes. */
+  #take(key: string, list: number): number {
     const slot = this.#free.pop() ?? this.#used++;
     if (slot >= this.#indexing.length) this.#reserve(2 * this.#indexing.length);
     this.#keys[slot] = key;
     this.#slotOf.set(key, slot);
     this.#recency.append(RECENCY, slot);
-    if (((this.#indexing[slot] as number) & WAITING) === 0) this.#awaitIndex(slot);
+    this.#ring.append(list, slot);
+    this.#facts[slot * FACTS + LIST] = list;
+    this.#facts[slot * FACTS + SIZE] = 0;
+    if (this.#indexing[slot] !== WAITING) this.#awaitIndex(slot);
+    return slot;
+  }
+
+  /** Evicts for a new key, which takes the entry as it is: a full cache pays for what changes alone. */
+  #takeOver(key: string): number {
+    const slot = this.#recency.first(RECENCY);
+    this.#evictions++;
+    this.#slotOf.delete(this.#keys[slot] as string);
+    if (this.#indexing[slot] === INDEXED) this.#prefixes.remove(slot);
+    this.#keys[slot] = key;
+    this.#slotOf.set(key, slot);
+    this.#recency.moveToEnd(RECENCY, slot);
+    if (this.#indexing[slot] !== WAITING) this.#awaitIndex(slot);
     return slot;
   }
 

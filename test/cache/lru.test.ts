@@ -108,6 +108,18 @@ describe("createLru()", () => {
     assert.equal(cache.invalidate(""), 3);
   });
 
+  it("finds by prefix what took the place of an evicted entry, once, and not what was evicted", () => {
+    const { cache } = timed({ maxEntries: 3 });
+    for (const key of ["old:1", "old:2", "old:3"]) cache.set(key, key);
+    // From here on the prefixes of the old ones are known.
+    assert.equal(cache.invalidate("nothing"), 0);
+    for (const key of ["new:1", "new:2"]) cache.set(key, key);
+    assert.deepEqual([cache.invalidate("old:1"), cache.invalidate("new:1")], [0, 1]);
+    assert.equal(cache.invalidate(""), 2);
+    const { entries, bytes, evictions } = cache.stats();
+    assert.deepEqual({ entries, bytes, evictions }, { entries: 0, bytes: 0, evictions: 2 });
+  });
+
   it("tells whether there was something to delete", () => {
     const { cache, wait } = timed();
     cache.set("a", 1, { ttl_secs: 1 });
