@@ -79,8 +79,9 @@ export async function startBenchApp(options: BenchAppOptions): Promise<BenchApp>
   return { pylon, port, authorization: await signIn(port) };
 }
 
-export async function startReceiver(): Promise<{ readonly receiver: Child; readonly port: number }> {
-  const receiver = script("receiver.ts", ["0"]);
+/** `delayMs`: what it takes to answer. */
+export async function startReceiver(delayMs = 0): Promise<{ readonly receiver: Child; readonly port: number }> {
+  const receiver = script("receiver.ts", ["0", String(delayMs)]);
   return { receiver, port: Number(await receiver.line("listening ")) };
 }
 

@@ -43,14 +43,28 @@ export async function fill(backlog: Backlog, receiverPort: number, deliveries: n
   return inserted / seconds;
 }
 
-/** Starts a process on the backlog and answers how many of the first 50,000 arrived a second. */
-export async function drainOnce({ folder, database }: Backlog, receiver: Child): Promise<number> {
-  receiver.send(`expect ${DELIVERIES}`);
+/** How a backlog is drained. */
+export interface DrainPlan {
+  /** @default 50000 */
+  readonly deliveries?: number;
+  /** @default 1 */
+  readonly processes?: number;
+}
+
+/** Starts processes on the backlog and answers how many of the first deliveries arrived a second. */
+export async function drainOnce(
+  { folder, database }: Backlog,
+  receiver: Child,
+  { deliveries = DELIVERIES, processes = 1 }: DrainPlan = {},
+): Promise<number> {
+  receiver.send(`expect ${deliveries}`);
   await receiver.line("ok expect");
-  const pylon = startChild([BINARY, "serve", folder, "--port", "0"], { env: serverEnv("on", database) });
+  const started = Array.from({ length: processes }, () =>
+    startChild([BINARY, "serve", folder, "--port", "0"], { env: serverEnv("on", database) }),
+  );
   const { ms } = JSON.parse(await receiver.line("done ")) as { ms: number };
-  await pylon.stop("SIGKILL");
-  return DELIVERIES / (ms / 1_000);
+  await Promise.all(started.map((pylon) => pylon.stop("SIGKILL")));
+  return deliveries / (ms / 1_000);
 }
 
 export async function drainBench(): Promise<Figure[]> {

@@ -1,7 +1,9 @@
 // Postgres as the store: (a) draining 50,000 committed deliveries with one process, against a bare loop of signed fetch POSTs
-// and against SQLite, all to the same receiver; (b) claiming and settling with 1, 2 and 4 processes. The server is on this
+// and against SQLite, all to the same receiver; (b) claiming and settling with 1, 2 and 4 processes, which share the cores; (c)
+// delivering with as many to a receiver that takes its time, where they do not. The server is on this
 // machine and takes its share of the cores; it waits for its disk at every commit.
 
+import postgres from "postgres";
 import { withFolder } from "../support/child.ts";
 import { startPostgres } from "../support/postgres-server.ts";
 import { openDatabaseServer } from "../../src/platform/postgres-platform.ts";
@@ -13,6 +15,9 @@ const DURABLE = { fsync: "on", full_page_writes: "on", shared_buffers: "256MB" }
 const CLAIMS = 30_000;
 const PROCESSES = [1, 2, 4] as const;
 const ENQUEUE_BATCH = 1_000;
+/** What a receiver on the other side of an ocean takes, and how much each process sends to it. */
+const SLOW_MS = 100;
+const SLOW_DELIVERIES = 1_500;
 
 async function drainFigures(database: string): Promise<Figure[]> {
   const { receiver, port } = await startReceiver();
@@ -33,6 +38,29 @@ async function drainFigures(database: string): Promise<Figure[]> {
       informative({ ...toSqlite, detail: `${perSecond} against ${Math.round(sqlite.drained)}/s` }),
       informative({ ...inserts, detail: `${Math.round(postgres.filled)}/s against ${Math.round(sqlite.filled)}/s` }),
     ];
+  } finally {
+    await receiver.stop();
+  }
+}
+
+/** Deliveries a second to a receiver that takes its time, which one process waits for most of its own. */
+async function replicaFigures(database: string): Promise<Figure[]> {
+  const { receiver, port } = await startReceiver(SLOW_MS);
+  try {
+    return await withFolder(async (folder) => {
+      const backlog = { folder, database };
+      const total = SLOW_DELIVERIES * PROCESSES.reduce((sum, processes) => sum + processes, 0) * 2;
+      await fill(backlog, port, total);
+      const rates: number[] = [];
+      for (const processes of PROCESSES) {
+        rates.push(await drainOnce(backlog, receiver, { processes, deliveries: SLOW_DELIVERIES * processes }));
+      }
+      return PROCESSES.map((processes, i) => {
+        const rate = rates[i] ?? 0;
+        const detail = `${(rate / (rates[0] ?? 1)).toFixed(2)} × one process; a receiver that takes ${SLOW_MS} ms`;
+        return informative({ name: `postgres replicas, ${processes}`, value: rate, unit: "1/s", detail });
+      });
+    });
   } finally {
     await receiver.stop();
   }
@@ -83,10 +111,21 @@ async function claimFigures(database: string): Promise<Figure[]> {
   });
 }
 
+/** A database of its own: what is left of one measurement is not delivered in the next. */
+async function withDatabase<T>(server: string, name: string, run: (url: string) => Promise<T>): Promise<T> {
+  const admin = postgres(server, { max: 1, onnotice: () => undefined });
+  await admin.unsafe(`CREATE DATABASE ${name}`);
+  await admin.end();
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  return run(url.href);
+}
+
 export async function postgresBench(): Promise<Figure[]> {
   const server = await startPostgres({ settings: DURABLE });
   try {
-    return [...(await claimFigures(server.url)), ...(await drainFigures(server.url))];
+    const replicas = await withDatabase(server.url, "replicas", replicaFigures);
+    return [...(await claimFigures(server.url)), ...replicas, ...(await drainFigures(server.url))];
   } finally {
     await server.stop();
   }

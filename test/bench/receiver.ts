@@ -1,9 +1,10 @@
 // A receiver of webhooks in a process of its own: answers 200 at once and remembers when each delivery arrived.
-// Commands on standard input: `reset`, `count`, `latencies`. Usage: receiver.ts PORT
+// Commands on standard input: `expect N`, `count`, `time`, `latencies`. Usage: receiver.ts PORT [DELAY_MS], which it takes to answer.
 
 export {};
 
 const port = Number(process.argv[2] ?? 0);
+const delayMs = Number(process.argv[3] ?? 0);
 let count = 0;
 let expected = Number.POSITIVE_INFINITY;
 let firstMs = 0;
@@ -25,6 +26,7 @@ const server = Bun.serve({
       latencies.push(arrivedMs - Date.parse(timestamp ?? occurredAt ?? ""));
     }
     if (count === expected) console.log(`done ${JSON.stringify({ ms: epochMs() - firstMs, count })}`);
+    if (delayMs > 0) await Bun.sleep(delayMs);
     return new Response("ok");
   },
 });
