@@ -17,13 +17,15 @@ export function hashLeaf(sha256: Sha256, data: Uint8Array): Bytes {
   return sha256(input);
 }
 
+/** Hashing answers at once, so one input serves every node. */
+const nodeInput = new Uint8Array(1 + 2 * HASH_BYTES);
+nodeInput[0] = NODE_PREFIX;
+
 /** RFC 6962 section 2.1: `SHA-256(0x01 ‖ left ‖ right)`. */
 export function hashNode(sha256: Sha256, left: Uint8Array, right: Uint8Array): Bytes {
-  const input = new Uint8Array(1 + 2 * HASH_BYTES);
-  input[0] = NODE_PREFIX;
-  input.set(left, 1);
-  input.set(right, 1 + HASH_BYTES);
-  return sha256(input);
+  nodeInput.set(left, 1);
+  nodeInput.set(right, 1 + HASH_BYTES);
+  return sha256(nodeInput);
 }
 
 /** The largest power of two below `size`, which is at least 2. Sizes go beyond 32 bits, so nothing here shifts. */

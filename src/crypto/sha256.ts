@@ -3,8 +3,11 @@
 
 import { type Bytes, toBytes } from "./utf8.ts";
 
-/** The 32 bytes of SHA-256; text counts as its UTF-8 bytes. */
-export type Sha256 = (data: string | Uint8Array) => Bytes;
+/**
+ * The 32 bytes of SHA-256; text counts as its UTF-8 bytes. Whoever calls it a million times hands in 32 bytes `into` which
+ * the digest may be written; what is answered counts, for not every platform can do that.
+ */
+export type Sha256 = (data: string | Uint8Array, into?: Bytes) => Bytes;
 
 const BLOCK_BYTES = 64;
 /** The bit 1 and the message's length in bits, which end the last block. */
@@ -68,7 +71,7 @@ function pad(bytes: Uint8Array): DataView {
 }
 
 /** SHA-256 in the language itself, for wherever no platform hands one in. */
-export const portableSha256: Sha256 = (data) => {
+export const portableSha256: Sha256 = (data, into = new Uint8Array(32)) => {
   const view = pad(toBytes(data));
   const state = INITIAL_STATE.slice();
   const schedule = new Uint32Array(64);
@@ -76,9 +79,9 @@ export const portableSha256: Sha256 = (data) => {
     expand(schedule, view, offset);
     compress(state, schedule);
   }
-  const digest = new DataView(new ArrayBuffer(32));
+  const digest = new DataView(into.buffer, into.byteOffset, into.byteLength);
   for (const [index, word] of state.entries()) digest.setUint32(index * 4, word);
-  return new Uint8Array(digest.buffer);
+  return into;
 };
 
 /** Longer ones make the signer's buffer grow. */
@@ -87,27 +90,29 @@ const INNER_PAD = 0x36;
 const OUTER_PAD = 0x5c;
 
 /**
- * HMAC-SHA256 (RFC 2104) that answers at once. The signer keeps the padded key.
+ * HMAC-SHA256 (RFC 2104) that answers at once. The signer keeps the padded key. The code may be written `into` 32 bytes.
  *
  * @throws RangeError when the key is empty: anyone could sign with it.
  */
-export function createHmacSha256(key: Uint8Array, sha256: Sha256): (message: Uint8Array) => Bytes {
+export function createHmacSha256(key: Uint8Array, sha256: Sha256): (message: Uint8Array, into?: Bytes) => Bytes {
   if (key.length === 0) throw new RangeError("Cannot sign with an empty key");
   const block = new Uint8Array(BLOCK_BYTES);
   block.set(key.length > BLOCK_BYTES ? sha256(key) : key);
   const inner = block.map((byte) => byte ^ INNER_PAD);
   const outer = new Uint8Array(BLOCK_BYTES + 32);
   outer.set(block.map((byte) => byte ^ OUTER_PAD));
+  const innerDigest = outer.subarray(BLOCK_BYTES);
   let scratch = new Uint8Array(BLOCK_BYTES + SHORT_MESSAGE_BYTES);
   scratch.set(inner);
-  return (message) => {
+  return (message, into) => {
     const end = BLOCK_BYTES + message.length;
     if (end > scratch.length) {
       scratch = new Uint8Array(end * 2);
       scratch.set(inner);
     }
     scratch.set(message, BLOCK_BYTES);
-    outer.set(sha256(scratch.subarray(0, end)), BLOCK_BYTES);
-    return sha256(outer);
+    const digest = sha256(scratch.subarray(0, end), innerDigest);
+    if (digest !== innerDigest) innerDigest.set(digest);
+    return sha256(outer, into);
   };
 }

@@ -9,8 +9,7 @@ interface BunHashers {
 
 const { SHA256 } = (globalThis as unknown as { readonly Bun: BunHashers }).Bun;
 
-export const bunSha256: Sha256 = (data) => {
-  const digest = new Uint8Array(32);
-  SHA256.hash(data, digest);
-  return digest;
+export const bunSha256: Sha256 = (data, into = new Uint8Array(32)) => {
+  SHA256.hash(data, into);
+  return into;
 };

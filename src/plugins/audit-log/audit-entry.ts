@@ -44,8 +44,8 @@ export function isErased({ salt, before, after }: AuditEntry): boolean {
 export interface EntryKey {
   /** The first 8 hex digits of the key's SHA-256. */
   readonly id: string;
-  /** The 32 bytes of the message's code. */
-  readonly sign: (message: Uint8Array) => Bytes;
+  /** The 32 bytes of the message's code, which may be written `into` as many. */
+  readonly sign: (message: Uint8Array, into?: Bytes) => Bytes;
 }
 
 /** @throws RangeError when the secret is empty. */
@@ -66,7 +66,7 @@ export function keyIdOf(signature: string): string | undefined {
 
 /** Hashes entries one after the other through one buffer, so that a million of them leave nothing behind. */
 export interface EntryHasher {
-  /** SHA-256 over the canonical `[salt, before, after]`. */
+  /** SHA-256 over the canonical `[salt, before, after]`. Valid until the next call. */
   payloadDigest(entry: Pick<AuditEntry, "salt" | "before" | "after">): Bytes;
   /** What is signed of the entry, with this payload hash. Valid until the next call. */
   signedBytes(entry: Omit<AuditEntry, "seq" | "signature">, payloadHash?: string): Uint8Array;
@@ -76,10 +76,11 @@ export interface EntryHasher {
 
 export function createEntryHasher(sha256: Sha256): EntryHasher {
   const json = createJsonBytes();
+  const digest = new Uint8Array(32);
   let signedEnd = 1;
   return {
     payloadDigest: ({ salt, before, after }) =>
-      sha256(json.bytes.subarray(0, json.writeList(0, [salt, before, after]))),
+      sha256(json.bytes.subarray(0, json.writeList(0, [salt, before, after])), digest),
     signedBytes(entry, payloadHash = entry.payloadHash) {
       const { logId, id, actorType, actorId, tenantId, entity, rowId, operation, createdAt } = entry;
       // Behind one byte: with a zero there it is the leaf's own input.

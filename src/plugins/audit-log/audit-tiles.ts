@@ -56,6 +56,14 @@ export function hashAt(tile: Tile, slot: number): Uint8Array | undefined {
   return hash.length === HASH_BYTES ? hash : undefined;
 }
 
+/** Whether the tile has this hash there, without a view for each of a million. */
+export function holdsAt({ hashes }: Tile, slot: number, hash: Uint8Array): boolean {
+  const first = slot * HASH_BYTES;
+  if (hashes.length < first + HASH_BYTES) return false;
+  for (let at = 0; at < HASH_BYTES; at++) if (hashes[first + at] !== hash[at]) return false;
+  return true;
+}
+
 /** What a seal signs: the requests of a tile of one log. */
 function sealedBytes(sha256: Sha256, place: { logId: string; index: number }, requests: string): Uint8Array {
   return toBytes(canonicalJson([SEAL_FORMAT, place.logId, place.index, encodeHex(sha256(requests))]));

@@ -63,6 +63,7 @@ const MAX_CUTS = 10_000;
 export function createEntryCheck(options: EntryCheckOptions): EntryCheck {
   const { sha256, logId, keys, coveredSize, findings } = options;
   const hasher = createEntryHasher(sha256);
+  const code = new Uint8Array(32);
   const erased = new Map<string, number | null>();
   const cuts: Cut[] = [];
   const counts = { checked: 0, signed: 0, redacted: 0 };
@@ -89,7 +90,8 @@ export function createEntryCheck(options: EntryCheckOptions): EntryCheck {
     const key = keyOf(signature);
     if (key === "none") findings.add("MAC_BAD", seq);
     else if (key !== "unknown") {
-      if (!spellsBase64Url(signature, signature.lastIndexOf(":") + 1, key.sign(bytes))) findings.add("MAC_BAD", seq);
+      if (!spellsBase64Url(signature, signature.lastIndexOf(":") + 1, key.sign(bytes, code)))
+        findings.add("MAC_BAD", seq);
     } else if (seq === null || seq >= coveredSize) findings.add("UNKNOWN_KEY", seq);
   };
 

@@ -10,57 +10,35 @@ export interface JsonBytes {
 }
 
 const encoder = new TextEncoder();
-const [QUOTE, COMMA, OPEN, CLOSE, BACKSLASH] = [0x22, 0x2c, 0x5b, 0x5d, 0x5c];
-const NULL = encoder.encode("null");
-/** A UTF-16 unit is at most six characters of JSON (`\\u0000`) or three bytes of UTF-8. */
-const MAX_BYTES_PER_UNIT = 6;
+/** A UTF-16 unit is at most three bytes of UTF-8. */
+const MAX_BYTES_PER_UNIT = 3;
+/** For a character or two behind what is written. */
 const ROOM = 64;
 
 export function createJsonBytes(): JsonBytes {
   let bytes = new Uint8Array(8_192);
+  // Almost everything is written from one of the first places on.
+  let tails: Uint8Array[] = [];
 
   const reserve = (end: number): void => {
     if (end <= bytes.length) return;
     const larger = new Uint8Array(end * 2);
     larger.set(bytes);
     bytes = larger;
+    tails = [];
   };
-  const encode = (start: number, text: string): number =>
-    start + encoder.encodeInto(text, bytes.subarray(start)).written;
-  /** A quoted text. What is beyond plain ASCII is left to the language. */
-  const writeString = (start: number, text: string): number => {
-    let at = start;
-    bytes[at++] = QUOTE;
-    for (let index = 0; index < text.length; index++) {
-      const code = text.charCodeAt(index);
-      if (code < 0x20 || code > 0x7e) return encode(start, JSON.stringify(text));
-      if (code === QUOTE || code === BACKSLASH) bytes[at++] = BACKSLASH;
-      bytes[at++] = code;
-    }
-    bytes[at++] = QUOTE;
-    return at;
+  const tailFrom = (start: number): Uint8Array =>
+    start < 2 ? (tails[start] ??= bytes.subarray(start)) : bytes.subarray(start);
+  const writeText = (start: number, text: string): number => {
+    reserve(start + text.length * MAX_BYTES_PER_UNIT + ROOM);
+    return start + encoder.encodeInto(text, tailFrom(start)).written;
   };
   return {
     get bytes() {
       return bytes;
     },
-    writeList(start, list) {
-      let at = start;
-      for (let index = 0; index < list.length; index++) {
-        const text = list[index] ?? null;
-        reserve(at + (text?.length ?? 0) * MAX_BYTES_PER_UNIT + ROOM);
-        bytes[at++] = index === 0 ? OPEN : COMMA;
-        if (text === null) {
-          bytes.set(NULL, at);
-          at += NULL.length;
-        } else at = writeString(at, text);
-      }
-      bytes[at++] = CLOSE;
-      return at;
-    },
-    writeText(start, text) {
-      reserve(start + text.length * 3 + ROOM);
-      return encode(start, text);
-    },
+    // The canonical form of texts is defined as what the language makes of them (RFC 8785 section 3.2.2.2).
+    writeList: (start, list) => writeText(start, JSON.stringify(list)),
+    writeText,
   };
 }
