@@ -24,16 +24,32 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function start(onLine: (line: string) => void = () => undefined): Promise<RunningPylon> {
+interface Start {
+  readonly onLine?: (line: string) => void;
+  /** @default the server's own */
+  readonly database?: string;
+}
+
+async function start({ onLine = () => undefined, database = server.url }: Start = {}): Promise<RunningPylon> {
   const env = { RECEIVER_URL: receiver.url, PYLON_DB_WAIT_SECS: "30", PYLON_DB_CONNECTIONS: "4" };
-  const pylon = await startPylon({ database: server.url, env, onLine });
+  const pylon = await startPylon({ database, env, onLine });
   running.push(pylon);
   return pylon;
 }
 
-/** Notes the name of everything that is created from now on, as often as it is. */
-async function watchCreations(): Promise<() => Promise<string[]>> {
+/** A database in which no other test has made anything. */
+async function createDatabase(name: string): Promise<string> {
   const sql = postgres(server.url, { max: 1, onnotice: () => undefined });
+  await sql.unsafe(`CREATE DATABASE ${name}`);
+  await sql.end({ timeout: 5 });
+  const url = new URL(server.url);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+/** Notes the name of everything that is created from now on, as often as it is. */
+async function watchCreations(url: string): Promise<() => Promise<string[]>> {
+  const sql = postgres(url, { max: 1, onnotice: () => undefined });
   await sql.unsafe(`
     CREATE TABLE created (name text);
     CREATE FUNCTION note_created() RETURNS event_trigger LANGUAGE plpgsql AS $$
@@ -45,7 +61,7 @@ async function watchCreations(): Promise<() => Promise<string[]>> {
       WHEN TAG IN ('CREATE TABLE', 'CREATE INDEX') EXECUTE FUNCTION note_created();`);
   await sql.end({ timeout: 5 });
   return async () => {
-    const later = postgres(server.url, { max: 1, onnotice: () => undefined });
+    const later = postgres(url, { max: 1, onnotice: () => undefined });
     const rows = await later<{ name: string }[]>`SELECT name FROM created`;
     await later.end({ timeout: 5 });
     return rows.map(({ name }) => name);
@@ -62,11 +78,12 @@ const statusOf = async (pylon: RunningPylon, target: string): Promise<number> =>
 
 describe("a database that is not there", () => {
   test("is waited for by replicas that start before it, and is made once by all of them", async () => {
-    const readCreations = await watchCreations();
+    const database = await createDatabase("empty");
+    const readCreations = await watchCreations(database);
     await server.kill();
     const waiting: string[] = [];
-    const heard = (line: string): void => void (line.includes('"database.waiting"') && waiting.push(line));
-    const starting = [1, 2, 3].map(() => start(heard));
+    const onLine = (line: string): void => void (line.includes('"database.waiting"') && waiting.push(line));
+    const starting = [1, 2, 3].map(() => start({ onLine, database }));
     await until(() => waiting.length >= 3, "each said that it waits");
     await server.restart();
     const replicas = await Promise.all(starting);
