@@ -94,6 +94,8 @@ export interface ConnectionPoolOptions {
 }
 
 export interface ConnectionPool {
+  /** How many connections there are at most; when all of them died while idle, so many uses find that out. */
+  readonly size: number;
   /** @throws STORE_BUSY when none is free in time, STORE_UNAVAILABLE when the server cannot be reached */
   use<T>(run: (connection: PooledConnection) => Promise<T>): Promise<T>;
   /** Connections in use and callers that wait for one. */
@@ -120,6 +122,10 @@ class Pool implements ConnectionPool {
   constructor(options: ConnectionPoolOptions) {
     this.#options = options;
     this.#watch();
+  }
+
+  get size(): number {
+    return this.#options.size;
   }
 
   get load(): { readonly used: number; readonly waiting: number } {

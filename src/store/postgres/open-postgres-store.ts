@@ -7,7 +7,7 @@ import { createDueListeners, earliestPerLane } from "../lane-due.ts";
 import { storeError } from "../store-errors.ts";
 import type { SchemaSteps, Store, TableSpec, Tx, WriteOptions } from "../store.ts";
 import { type ConnectionPool, createConnectionPool, createReachability, type Reachability } from "./connection-pool.ts";
-import type { ConnectOptions, PostgresConnection, PostgresPlatform } from "./postgres-client.ts";
+import type { ConnectOptions, PostgresConnection, PostgresPlatform, SqlResult, SqlValue } from "./postgres-client.ts";
 import { endsConnection, sqlState, toStoreError } from "./postgres-errors.ts";
 import { createReader, PostgresTx } from "./postgres-tx.ts";
 import { openReplicaChannel, type ReplicaChannel } from "./replica-channel.ts";
@@ -144,13 +144,7 @@ class PostgresStore {
     this.#jobs = this.#createPool("jobs", JOB_CONNECTIONS, SESSION);
     this.#readers = this.#createPool("reading", Math.max(2, Math.ceil(size / 2)), SESSION);
     this.#schema = this.#createPool("schema changes", 1, SCHEMA_SESSION);
-    this.reader = createReader(this.#codecOf, async (sql, values) => {
-      try {
-        return await this.#readers.use((connection) => connection.query(sql, values));
-      } catch (error) {
-        throw toStoreError(error);
-      }
-    });
+    this.reader = createReader(this.#codecOf, (sql, values) => this.#read(sql, values));
   }
 
   get openedAlone(): boolean {
@@ -225,6 +219,17 @@ class PostgresStore {
   close(): Promise<void> {
     this.#closing ??= this.#release();
     return this.#closing;
+  }
+
+  /** A connection that died while it was idle is found out by its next use: what only reads is asked again on another. */
+  async #read(sql: string, values?: readonly SqlValue[]): Promise<SqlResult> {
+    for (let lost = 0; ; lost += 1) {
+      try {
+        return await this.#readers.use((connection) => connection.query(sql, values));
+      } catch (error) {
+        if (!endsConnection(error) || lost > this.#readers.size) throw toStoreError(error);
+      }
+    }
   }
 
   async #release(): Promise<void> {

@@ -12,8 +12,6 @@ import type { PostgresTx } from "./postgres-tx.ts";
 /** Tries of a transaction that others keep undoing; with the pauses between them about ten seconds. */
 const MAX_TRIES = 24;
 const MAX_PAUSE_MS = 500;
-/** Tries of a transaction that lost its connection before it committed. */
-const MAX_LOST = 2;
 /** How long the server is asked what became of a commit, and how often. */
 const RESOLVE_MS = 10_000;
 const RESOLVE_EVERY_MS = 200;
@@ -186,8 +184,9 @@ export async function runTransaction<T>(
       if (became === "committed") return outcome.done;
       if (became !== "aborted") throw storeError("STORE_UNCERTAIN", { cause: outcome.error, retryAfterSecs: 5 });
     }
+    // Each of them was a connection that is not used again.
     if (outcome.kind === "lost") lost += 1;
-    if (lost >= MAX_LOST || tries >= MAX_TRIES) throw toStoreError(outcome.error);
-    await pause(clock, pauseMs(tries, random));
+    if (lost > pool.size || tries - lost >= MAX_TRIES) throw toStoreError(outcome.error);
+    await pause(clock, pauseMs(tries - lost, random));
   }
 }
