@@ -366,6 +366,8 @@ export class Simulation {
       laneIntervalMs: (lane) => (lane.endsWith("0") ? 700 : 0),
       run: async (job) => {
         const process = of();
+        // Its claim had committed when it died: a process that is gone runs nothing.
+        if (process.isDead) return never();
         const plan = this.#plans.get(job.id);
         assert.ok(plan);
         this.stats.runs++;
