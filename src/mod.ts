@@ -16,7 +16,8 @@ import { openEmbeddedPlatform, type EmbeddedPlatform } from "./platform/embedded
 import { entryBehind } from "./plugins/customer-webhooks/declare-webhooks.ts";
 import type { FeatureVariant, IsFeatureEnabled } from "./plugins/feature-flags/evaluation.ts";
 import { PLUGINS } from "./plugins.ts";
-import { assemblePylon, type Blueprint, readBlueprint, type Pylon } from "./pylon.ts";
+import { type Blueprint, readBlueprint } from "./instance/blueprint.ts";
+import { assemblePylon, type Pylon } from "./pylon.ts";
 import { createSdkExports } from "./sdk/sdk-exports.ts";
 import { VERSION } from "./version.ts";
 import { isPostgresUrl } from "./store/postgres/postgres-url.ts";

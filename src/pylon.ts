@@ -1,7 +1,6 @@
 // Assembles an instance: a manifest, a store and a platform become an HTTP application with background work. Knows no
 // plugin by name and no platform; everything that differs is handed in.
 
-import { AUTH_TABLES } from "./auth/auth-tables.ts";
 import { createAuth, type Auth } from "./auth/create-auth.ts";
 import { parseJwtConfig, type JwtConfig } from "./auth/jwt-config.ts";
 import type { OpenSharedServer } from "./cache/shared-server.ts";
@@ -14,8 +13,6 @@ import type { Log } from "./core/log.ts";
 import { createHmacSigner, type HmacSigner } from "./crypto/hmac.ts";
 import { portableSha256, type Sha256 } from "./crypto/sha256.ts";
 import { createData, type Data } from "./data/data.ts";
-import { applyMigration, createSystemTables, planMigration } from "./data/migration.ts";
-import { createModel, type Model } from "./data/model.ts";
 import type { CallStorage } from "./functions/current-call.ts";
 import type { FunctionDefinitions } from "./functions/define.ts";
 import { createFunctions, type Functions } from "./functions/functions.ts";
@@ -24,24 +21,25 @@ import { createCors } from "./http/cors.ts";
 import { entityRoutes } from "./http/entity-routes.ts";
 import { functionRoutes } from "./http/function-routes.ts";
 import { httpError } from "./http/http-errors.ts";
-import { createIdempotency, idempotencyTable } from "./http/idempotency.ts";
+import { createIdempotency } from "./http/idempotency.ts";
 import { createMetrics } from "./http/metrics.ts";
 import type { ApiParts } from "./http/openapi.ts";
 import { createRouteRunner } from "./http/route-runner.ts";
 import { createHttpServer, type HttpServer } from "./http/server.ts";
 import { systemRoutes } from "./http/system-routes.ts";
 import { appMemberships, appUsers } from "./instance/app-users.ts";
+import { auditedEntities, type Blueprint, prepareStore } from "./instance/blueprint.ts";
 import { jobGauges } from "./instance/job-gauges.ts";
 import { createOutbound, type Mode } from "./instance/outbound.ts";
 import { readSettings, type Settings } from "./instance/settings.ts";
 import { createUpkeep, type Sweep } from "./instance/upkeep.ts";
 import { createJobEngine, type JobEngine } from "./jobs/job-engine.ts";
-import { checkManifest, manifestInvalid, parseManifest, type Manifest } from "./manifest/manifest.ts";
+import type { Manifest } from "./manifest/manifest.ts";
 import type { Dialer } from "./net/dialer.ts";
 import { createGuardedClient } from "./net/guarded-client.ts";
-import type { Plugin, PluginHost, PluginParts } from "./plugin/plugin.ts";
+import type { PluginHost, PluginParts } from "./plugin/plugin.ts";
 import type { Route } from "./plugin/route.ts";
-import { choosePlugins, closePlugins, requireChoice, setUpPlugins, type ChosenPlugin } from "./plugin/registry.ts";
+import { closePlugins, setUpPlugins } from "./plugin/registry.ts";
 import type { Store } from "./store/store.ts";
 
 /** What a runtime gives an instance. */
@@ -97,56 +95,6 @@ export interface Pylon {
   start(): void;
   /** Refuses new requests, finishes what runs for at most `drainMs`, and closes everything. Safe to repeat. */
   close(options?: CloseOptions): Promise<void>;
-}
-
-/** A manifest with what its plugins bring, checked as a whole. */
-export interface Blueprint {
-  readonly manifest: Manifest;
-  readonly chosen: readonly ChosenPlugin[];
-  readonly model: Model;
-}
-
-/** The application's entities and policies and those of its plugins; what it declares itself of a plugin's counts first. */
-function withBrought(own: Manifest, chosen: readonly ChosenPlugin[]): Pick<Manifest, "entities" | "policies"> {
-  const entities = chosen.flatMap(({ plugin }) => plugin.entities ?? []);
-  const declarable = new Set(entities.flatMap(({ def, declarable }) => (declarable ? [def.name] : [])));
-  const isOwn = (list: readonly string[], name: string): boolean => declarable.has(name) && list.includes(name);
-  const declared = own.entities.map(({ name }) => name);
-  const governed = own.policies.map(({ entity }) => entity);
-  const policies = chosen.flatMap(({ plugin }) => plugin.policies ?? []);
-  return {
-    entities: [...own.entities, ...entities.flatMap(({ def }) => (isOwn(declared, def.name) ? [] : [def]))],
-    policies: [...own.policies, ...policies.filter(({ entity }) => !isOwn(governed, entity))],
-  };
-}
-
-/**
- * Reads a manifest and its plugins' configurations. Touches nothing.
- *
- * @throws MANIFEST_INVALID, PLUGIN_INVALID, CONFIG_ENV_MISSING with every problem.
- */
-export function readBlueprint(input: unknown, available: readonly Plugin[], env: Env): Blueprint {
-  const names = new Set(available.flatMap((plugin) => plugin.entities?.map(({ def }) => def.name) ?? []));
-  const own = parseManifest(input, { knownEntities: names });
-  const chosen = requireChoice(choosePlugins(own, available, env));
-  const brought = chosen.flatMap(({ plugin }) => plugin.entities ?? []);
-  const manifest: Manifest = { ...own, ...withBrought(own, chosen) };
-  const problems = checkManifest(manifest);
-  if (problems.length > 0) throw manifestInvalid(problems);
-  const readOnly = new Set(brought.flatMap(({ def, readOnly }) => (readOnly ? [def.name] : [])));
-  return {
-    manifest,
-    chosen,
-    model: createModel({ entities: manifest.entities, policies: manifest.policies, readOnly }),
-  };
-}
-
-/** Brings the database to the blueprint. @throws MIGRATION_DESTRUCTIVE, MIGRATION_BLOCKED */
-export async function prepareStore(store: Store, blueprint: Blueprint): Promise<void> {
-  const pluginTables = blueprint.chosen.flatMap(({ plugin }) => plugin.tables ?? []);
-  await createSystemTables(store, [...AUTH_TABLES, idempotencyTable, ...pluginTables]);
-  const plan = await planMigration(store, blueprint.manifest.entities);
-  await applyMigration(store, plan, { allowDestructive: false });
 }
 
 /** What the environment says, all of it read before anything is touched. */
@@ -218,11 +166,6 @@ function buildCore(
 
 interface Assembly extends Server {
   readonly core: Core;
-}
-
-function auditedEntities({ chosen }: Blueprint): string[] {
-  const brought = chosen.flatMap(({ plugin }) => plugin.entities ?? []);
-  return brought.flatMap(({ def, audited }) => (audited ? [def.name] : []));
 }
 
 /** Sets the plugins up and builds on them; when that fails they are closed again. */

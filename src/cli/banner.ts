@@ -1,7 +1,7 @@
 // What `pylon dev` prints when it is up: where it answers, where the data lies, who may do everything, and what to try.
 
 import type { EntityDef, FieldDef } from "../manifest/manifest.ts";
-import type { Blueprint } from "../pylon.ts";
+import type { Blueprint } from "../instance/blueprint.ts";
 import type { Paint } from "./paint.ts";
 
 /** `fromEnvironment`: it was there before; it is the reader's secret and is not shown. */

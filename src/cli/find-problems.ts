@@ -7,7 +7,7 @@ import { isPylonError, type Problem } from "../core/errors.ts";
 import { type EntityDef, type Manifest, parseManifest, parseStoredEntities } from "../manifest/manifest.ts";
 import { choosePlugins } from "../plugin/registry.ts";
 import type { Plugin } from "../plugin/plugin.ts";
-import { type Blueprint, readBlueprint } from "../pylon.ts";
+import { type Blueprint, readBlueprint } from "../instance/blueprint.ts";
 
 export interface Findings {
   readonly problems: readonly Problem[];

@@ -5,7 +5,7 @@ import { SILENT_LOG } from "../core/log.ts";
 import { applyMigration, type MigrationStep, planMigration } from "../data/migration.ts";
 import { planSchema } from "../manifest/schema-diff.ts";
 import { PLUGINS } from "../plugins.ts";
-import { type Blueprint, prepareStore, readBlueprint } from "../pylon.ts";
+import { type Blueprint, prepareStore, readBlueprint } from "../instance/blueprint.ts";
 import type { Store } from "../store/store.ts";
 import { countOf } from "./banner.ts";
 import type { CliPlatform } from "./cli-platform.ts";

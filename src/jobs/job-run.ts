@@ -3,7 +3,7 @@
 
 import type { Job } from "../store/store.ts";
 import type { JobContext } from "./job-handler.ts";
-import type { Lane } from "./lane-schedule.ts";
+import type { Lane } from "./lane.ts";
 
 /** `waiting` is claimed ahead of its turn; `running` has a handler under way; `ended` waits to be settled; `lost` and `abandoned` are of no interest any more. */
 export type JobRunState = "waiting" | "running" | "ended" | "lost" | "abandoned";

@@ -8,7 +8,7 @@ import type { HandlerTable } from "./handler-table.ts";
 import type { JobContext, JobHandler, JobOutcome } from "./job-handler.ts";
 import type { JobLog } from "./job-log.ts";
 import { JobRun } from "./job-run.ts";
-import type { Lane } from "./lane-schedule.ts";
+import type { Lane } from "./lane.ts";
 
 /** A kind without a handler is tried again this much later: a newer version of the application may bring one. */
 export const UNKNOWN_KIND_RETRY_MS = 60_000;

@@ -5,7 +5,7 @@ import { renderBanner, sampleRow, type BannerParts } from "../../src/cli/banner.
 import { createPaint } from "../../src/cli/paint.ts";
 import { entity, field, app } from "../../src/manifest/dsl.ts";
 import { PLUGINS } from "../../src/plugins.ts";
-import { readBlueprint } from "../../src/pylon.ts";
+import { readBlueprint } from "../../src/instance/blueprint.ts";
 
 function banner(entities: Parameters<typeof app>[0], admin: BannerParts["admin"]): string {
   const blueprint = readBlueprint(app(entities), PLUGINS, { SECRET: "secret-of-the-hook" });

@@ -8,7 +8,7 @@ import { isPylonError, type PylonError } from "../../src/core/errors.ts";
 import { app, entity, field, policy } from "../../src/manifest/dsl.ts";
 import { definePluginType, type Plugin } from "../../src/plugin/plugin.ts";
 import { PLUGINS } from "../../src/plugins.ts";
-import { readBlueprint } from "../../src/pylon.ts";
+import { readBlueprint } from "../../src/instance/blueprint.ts";
 
 const ORDER = entity("Order", { total: field.int() });
 const WEBHOOKS = { name: "webhooks", config: {} };

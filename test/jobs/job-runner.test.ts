@@ -7,7 +7,8 @@ import { createVirtualClock } from "../../src/core/clock.ts";
 import { createHandlerTable } from "../../src/jobs/handler-table.ts";
 import type { JobContext, JobOutcome } from "../../src/jobs/job-handler.ts";
 import { createJobRunner } from "../../src/jobs/job-runner.ts";
-import { createLaneSchedule, type Lane } from "../../src/jobs/lane-schedule.ts";
+import type { Lane } from "../../src/jobs/lane.ts";
+import { createLaneSchedule } from "../../src/jobs/lane-schedule.ts";
 import type { Job } from "../../src/store/store.ts";
 
 const job: Job = {

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { createLaneSchedule, type Lane, type LaneSchedule } from "../../src/jobs/lane-schedule.ts";
+import type { Lane } from "../../src/jobs/lane.ts";
+import { createLaneSchedule, type LaneSchedule } from "../../src/jobs/lane-schedule.ts";
 import { LaneShares, type SharingLane } from "../../src/jobs/lane-shares.ts";
 
 const CAPACITY = 64;

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import type { Cache } from "../../../src/cache/cache.ts";
 import { app } from "../../../src/manifest/dsl.ts";
 import { PLUGINS } from "../../../src/plugins.ts";
-import { readBlueprint } from "../../../src/pylon.ts";
+import { readBlueprint } from "../../../src/instance/blueprint.ts";
 import { type TestApp, withApp } from "../app-harness.ts";
 
 const cacheOf = ({ pylon }: TestApp): Cache => pylon.sdk["cache"] as Cache;

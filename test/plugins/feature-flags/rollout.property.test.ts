@@ -30,7 +30,7 @@ const dice = createDice(20_260_428);
 
 function uuid(): string {
   const digit = (): string => Math.floor(dice() * 16).toString(16);
-  return "xxxxxxxx-xxxx-4xxx-8xxx-xxxxxxxxxxxx".replaceAll("x", digit);
+  return "########-####-4###-8###-############".replaceAll("#", digit);
 }
 
 const POPULATIONS = {
