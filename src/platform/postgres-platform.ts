@@ -2,6 +2,7 @@
 // gone is known as gone. Left to itself the driver would open another one and send the rest of a transaction there.
 
 import postgres from "postgres";
+import { decodeHex } from "../crypto/hex.ts";
 import { createSystemClock } from "../core/clock.ts";
 import { openPostgresStore, type PostgresStoreOptions } from "../store/postgres/open-postgres-store.ts";
 import { ConnectionLost } from "../store/postgres/postgres-errors.ts";
@@ -26,12 +27,9 @@ function parseInteger(text: string): number | bigint {
   return Number.isSafeInteger(value) ? value : BigInt(text);
 }
 
+/** `\\x` and two digits a byte. */
 function parseBytes(text: string): Uint8Array {
-  const bytes = new Uint8Array((text.length - 2) / 2);
-  for (let place = 0; place < bytes.length; place += 1) {
-    bytes[place] = Number.parseInt(text.slice(2 + place * 2, 4 + place * 2), 16);
-  }
-  return bytes;
+  return decodeHex(text.slice(2)) ?? new Uint8Array(0);
 }
 
 /** Values go as text, already in the form in which the server reads them, and come back exact. */

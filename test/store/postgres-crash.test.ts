@@ -6,36 +6,13 @@ import { expect, test } from "bun:test";
 import postgres from "postgres";
 
 import { createSystemClock } from "../../src/core/clock.ts";
-import { postgresPlatform } from "../../src/platform/postgres-platform.ts";
 import { openPostgresStore } from "../../src/store/postgres/open-postgres-store.ts";
-import type { PostgresPlatform } from "../../src/store/postgres/postgres-client.ts";
 import { startPostgres } from "../support/postgres-server.ts";
-
-/** Runs `instead` in the place of the next COMMIT, whose connection is then gone. */
-function breakNextCommit(instead: () => Promise<void>): PostgresPlatform & { arm(): void } {
-  let isArmed = false;
-  return {
-    arm() {
-      isArmed = true;
-    },
-    async connect(url, options) {
-      const connection = await postgresPlatform.connect(url, options);
-      return {
-        ...connection,
-        async query(sql, values) {
-          if (sql !== "COMMIT" || !isArmed) return connection.query(sql, values);
-          isArmed = false;
-          await instead();
-          throw Object.assign(new Error("The connection was reset"), { code: "ECONNRESET" });
-        },
-      };
-    },
-  };
-}
+import { replaceNextCommit } from "./replace-commit.ts";
 
 test("a commit that a crash of the server took back is not taken for another's that got its number", async () => {
   const server = await startPostgres();
-  const platform = breakNextCommit(async () => {
+  const platform = replaceNextCommit(async () => {
     await server.kill();
     await server.restart();
     const sql = postgres(server.url, { max: 1, onnotice: () => undefined });

@@ -32,6 +32,7 @@ import {
 } from "../conformance/store-fixture.ts";
 import { openTestDatabase } from "../support/postgres.ts";
 import { startPostgres } from "../support/postgres-server.ts";
+import { connectionLost, replaceNextCommit } from "./replace-commit.ts";
 import { openTestPostgres, type TestPostgres } from "./open-test-postgres.ts";
 
 describeStore("Postgres", () => openTestPostgres());
@@ -77,34 +78,6 @@ async function until(isSo: () => boolean | Promise<boolean>, withinMs = 20_000):
     assert.ok(performance.now() < endsMs, `not so within ${withinMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-}
-
-/** What a lost connection looks like to whoever waits for an answer on it. */
-function connectionLost(): Error {
-  return Object.assign(new Error("write CONNECTION_CLOSED"), { code: "CONNECTION_CLOSED" });
-}
-
-/** Loses the next answer to COMMIT: behind the server's back when `sent`, before it has heard of it otherwise. */
-function loseCommit(sent: boolean): PostgresPlatform & { arm(): void } {
-  let isArmed = false;
-  return {
-    arm() {
-      isArmed = true;
-    },
-    async connect(url, options) {
-      const connection = await postgresPlatform.connect(url, options);
-      return {
-        ...connection,
-        async query(sql, values) {
-          if (sql !== "COMMIT" || !isArmed) return connection.query(sql, values);
-          isArmed = false;
-          if (sent) await connection.query(sql, values);
-          connection.destroy();
-          throw connectionLost();
-        },
-      };
-    },
-  };
 }
 
 describe("a transaction on Postgres", () => {
@@ -197,7 +170,7 @@ describe("a transaction on Postgres", () => {
       `whose answer to COMMIT is lost is known to be ${sent ? "done" : "undone, and done again"}`,
       TIMEOUT,
       async () => {
-        const platform = loseCommit(sent);
+        const platform = replaceNextCommit(async (send) => sent && send());
         await withPostgres(async ({ store }) => {
           await createTables(store);
           let runs = 0;

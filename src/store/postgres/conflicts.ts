@@ -2,7 +2,8 @@
 
 import type { Conflict, Row } from "../store.ts";
 import type { RunSql } from "./job-reads.ts";
-import { quote, type TableCodec } from "./table-codec.ts";
+import { type TableCodec } from "./table-codec.ts";
+import { quote } from "../table-columns.ts";
 
 interface UniqueIndex {
   readonly name: string;

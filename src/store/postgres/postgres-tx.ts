@@ -30,7 +30,8 @@ import type { SqlResult, SqlValue } from "./postgres-client.ts";
 import { SerializationFailure, toStoreError, violatedIndex } from "./postgres-errors.ts";
 import { Bindings, selectSql, whereSql } from "./query-sql.ts";
 import { createSettleBatch } from "./settle-batch.ts";
-import { quote, type TableCodec } from "./table-codec.ts";
+import { type TableCodec } from "./table-codec.ts";
+import { quote } from "../table-columns.ts";
 
 type CodecOf = (table: string) => TableCodec;
 

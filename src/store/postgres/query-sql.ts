@@ -2,7 +2,8 @@
 
 import type { Condition, Query, Value } from "../store.ts";
 import type { SqlValue } from "./postgres-client.ts";
-import { ARRAY_TYPES, encodeArray, encodeValue, quote, type TableCodec } from "./table-codec.ts";
+import { ARRAY_TYPES, encodeArray, encodeValue, type TableCodec } from "./table-codec.ts";
+import { quote } from "../table-columns.ts";
 
 /** Collects values and answers the place of each. */
 export class Bindings {

@@ -1,7 +1,8 @@
 // Schema steps as Postgres statements, and the tables that Pylon itself needs.
 
 import type { IndexSpec, SchemaStep, TableSpec } from "../store.ts";
-import { quote, SQL_TYPES } from "./table-codec.ts";
+import { SQL_TYPES } from "./table-codec.ts";
+import { quote } from "../table-columns.ts";
 
 /** Counted up when the tables below change; a database with a higher number is refused. */
 export const SYSTEM_VERSION = 1;

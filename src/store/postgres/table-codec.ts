@@ -1,8 +1,10 @@
 // Rows of a described table to and from what Postgres takes and gives, and the SQL texts that touch one row.
 
 import type { Json } from "../../core/json.ts";
+import { encodeHex } from "../../crypto/hex.ts";
 import { storeError } from "../store-errors.ts";
 import type { ColumnType, Row, TableSpec, Value } from "../store.ts";
+import { quote, readColumns } from "../table-columns.ts";
 import type { SqlRow, SqlValue } from "./postgres-client.ts";
 
 /** Text sorts by code point, whatever the server's locale; JSON is kept as the text that it was. */
@@ -40,17 +42,6 @@ export interface TableCodec {
   decode(raw: SqlRow): Row;
 }
 
-/** Quotes a name. Names come from validated specs; doubling quotes keeps a mistake from becoming SQL. */
-export function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-function hexOf(bytes: Uint8Array): string {
-  let hex = "";
-  for (const byte of bytes) hex += byte.toString(16).padStart(2, "0");
-  return hex;
-}
-
 /** A value as Postgres reads it from text. */
 export function encodeValue(type: ColumnType, value: Value): SqlValue {
   if (value === null) return null;
@@ -58,7 +49,7 @@ export function encodeValue(type: ColumnType, value: Value): SqlValue {
   if (typeof value === "string") return value;
   if (typeof value === "number" || typeof value === "bigint") return String(value);
   if (typeof value === "boolean") return value ? "t" : "f";
-  if (value instanceof Uint8Array) return `\\x${hexOf(value)}`;
+  if (value instanceof Uint8Array) return `\\x${encodeHex(value)}`;
   throw storeError("STORE_FAILED", { message: `Cannot store an object in a ${type} column` });
 }
 
@@ -81,18 +72,10 @@ function decodeValue(type: ColumnType, value: SqlRow[string]): Value {
 }
 
 export function createTableCodec(spec: TableSpec): TableCodec {
-  const types = new Map<string, ColumnType>([["id", "text"]]);
-  for (const column of spec.columns) types.set(column.name, column.type);
-  const columns = [...types];
+  const { all: columns, list, typeOf } = readColumns(spec);
   const table = quote(spec.name);
-  const list = columns.map(([name]) => quote(name)).join(", ");
   const places = columns.map((_, place) => `$${place + 1}`).join(", ");
   const unique = new Set(spec.indexes.flatMap((index) => (index.unique ? index.columns : [])));
-  const typeOf = (column: string): ColumnType => {
-    const type = types.get(column);
-    if (type !== undefined) return type;
-    throw storeError("STORE_FAILED", { message: `There is no column "${column}" in "${spec.name}"` });
-  };
   return {
     spec,
     selectSql: `SELECT ${list} FROM ${table}`,

@@ -2,7 +2,8 @@
 
 import type { Condition, Query } from "../store.ts";
 import type { SqlValue } from "./sqlite-client.ts";
-import { quote, type TableCodec } from "./table-codec.ts";
+import { type TableCodec } from "./table-codec.ts";
+import { quote } from "../table-columns.ts";
 
 export interface SqlText {
   readonly sql: string;

@@ -3,7 +3,7 @@
 
 import type { ColumnType, IndexSpec, SchemaStep, TableSpec } from "../store.ts";
 import type { SqliteConnection } from "./sqlite-client.ts";
-import { quote } from "./table-codec.ts";
+import { quote } from "../table-columns.ts";
 
 /** Counted up when the tables below change; a file with a higher number is refused. */
 export const SYSTEM_VERSION = 1;

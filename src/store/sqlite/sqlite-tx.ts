@@ -27,7 +27,8 @@ import type { SqlValue } from "./sqlite-client.ts";
 import { conflictOf, toStoreError } from "./sqlite-errors.ts";
 import type { StepItem } from "../commit-steps.ts";
 import type { StatementCache } from "./statement-cache.ts";
-import { quote, type TableCodec } from "./table-codec.ts";
+import { type TableCodec } from "./table-codec.ts";
+import { quote } from "../table-columns.ts";
 
 export type CodecOf = (table: string) => TableCodec;
 

@@ -3,6 +3,7 @@
 import type { Json } from "../../core/json.ts";
 import { storeError } from "../store-errors.ts";
 import type { ColumnType, Row, TableSpec, Value } from "../store.ts";
+import { quote, readColumns } from "../table-columns.ts";
 import type { SqlRow, SqlValue } from "./sqlite-client.ts";
 
 export interface TableCodec {
@@ -16,11 +17,6 @@ export interface TableCodec {
   encodeRow(row: Row): SqlValue[];
   encode(column: string, value: Value): SqlValue;
   decode(raw: SqlRow): Row;
-}
-
-/** Quotes a name. Names come from validated specs; doubling quotes keeps a mistake from becoming SQL. */
-export function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }
 
 function encodeValue(type: ColumnType, value: Value): SqlValue {
@@ -43,20 +39,10 @@ function decodeValue(type: ColumnType, value: SqlValue): Value {
 }
 
 export function createTableCodec(spec: TableSpec): TableCodec {
-  const types = new Map<string, ColumnType>([["id", "text"]]);
-  for (const column of spec.columns) types.set(column.name, column.type);
-  const names = [...types.keys()];
-  const columns = names.map((name) => [name, types.get(name) as ColumnType] as const);
+  const { all: columns, list, typeOf } = readColumns(spec);
+  const names = columns.map(([name]) => name);
   const table = quote(spec.name);
-  const list = names.map(quote).join(", ");
   const updates = new Map<string, string>();
-  const typeOf = (column: string): ColumnType => {
-    const type = types.get(column);
-    if (type === undefined) {
-      throw storeError("STORE_FAILED", { message: `There is no column "${column}" in "${spec.name}"` });
-    }
-    return type;
-  };
   return {
     spec,
     selectSql: `SELECT ${list} FROM ${table}`,

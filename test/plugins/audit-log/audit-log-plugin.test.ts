@@ -19,30 +19,17 @@ import {
   verifyApp,
   withAudit,
 } from "./audited-app.ts";
+import { signedFields } from "./signed-fields.ts";
 
 const keyId = createHash("sha256").update(SIGNING_KEY).digest("hex").slice(0, 8);
 
 /** The signature as the contract describes it, by other means. */
 function signatureOf(entry: AuditEntry): string {
-  const { logId, id, actorType, actorId, tenantId, entity, rowId, operation, createdAt } = entry;
   const payload = canonicalize([entry.salt, entry.before, entry.after]) ?? "";
   const payloadHash = createHash("sha256").update(payload).digest("hex");
   assert.equal(entry.payloadHash, payloadHash);
-  const fields = [
-    "pylon-audit-v1",
-    logId,
-    id,
-    actorType,
-    actorId,
-    tenantId,
-    entity,
-    rowId,
-    operation,
-    payloadHash,
-    createdAt,
-  ];
   const code = createHmac("sha256", SIGNING_KEY)
-    .update(canonicalize(fields) ?? "")
+    .update(canonicalize(signedFields(entry)) ?? "")
     .digest("base64url");
   return `v1:${keyId}:${code}`;
 }

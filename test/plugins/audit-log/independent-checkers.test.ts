@@ -9,6 +9,7 @@ import { rfc9162 } from "../../support/rfc9162.ts";
 import type { AuditEntry } from "../../../src/plugins/audit-log/audit-entry.ts";
 import type { TestApp } from "../app-harness.ts";
 import { entriesOf, withAudit } from "./audited-app.ts";
+import { signedFields } from "./signed-fields.ts";
 
 interface SigstoreEntry {
   readonly logId: { readonly keyId: Buffer };
@@ -30,33 +31,8 @@ const { verifyTLogInclusion } = createRequire(import.meta.url)(
 };
 
 /** The data of a leaf, as the documentation says. */
-function leafData({
-  logId,
-  id,
-  actorType,
-  actorId,
-  tenantId,
-  entity,
-  rowId,
-  operation,
-  payloadHash,
-  createdAt,
-  signature,
-}: AuditEntry): Buffer {
-  const signed = [
-    "pylon-audit-v1",
-    logId,
-    id,
-    actorType,
-    actorId,
-    tenantId,
-    entity,
-    rowId,
-    operation,
-    payloadHash,
-    createdAt,
-  ];
-  return Buffer.from(`${JSON.stringify(signed)}\n${signature}`);
+function leafData(entry: AuditEntry): Buffer {
+  return Buffer.from(`${JSON.stringify(signedFields(entry))}\n${entry.signature}`);
 }
 
 interface Published {
