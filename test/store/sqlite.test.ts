@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { chmod, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
+import { constants, type DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
 
 import { sqlitePlatform } from "../../src/platform/sqlite-platform.ts";
@@ -128,6 +129,43 @@ describe("a SQLite store's settings", () => {
           assert.doesNotMatch(detail, walks, `${sql}\n${detail}`);
         }
       }
+    }));
+
+  it("compile each question once, whatever is asked with it", () =>
+    withSqlite(async ({ store }, { connections }) => {
+      await createTables(store);
+      const ask = async (round: number): Promise<void> => {
+        const [id, lane] = [`row${round}`, `lane${round}`];
+        await enqueue(store, newJob(`a${round}`, { lane, key: lane }), newJob(`b${round}`, { lane, key: lane }));
+        await insertAll(store, "Note", [note(id, { title: lane, size: round })]);
+        await store.write(async (tx) => {
+          await tx.claimJobs({ lane, limit: round, owner: "a", now: T0, leaseUntil: T0 + round });
+          await tx.laneDue(lane);
+          await tx.expireLeases(T0 + round, round);
+          await tx.cancelJob(`a${round}`, T0);
+          await tx.purgeJobs(T0 + round, round);
+          await tx.deleteWhere("Note", [{ column: "size", op: "eq", value: -round }], round);
+        });
+        await store.reader.listJobs({ kind: "mail", states: ["ready"], limit: round });
+        await store.reader.dueLanes(T0 + round, round);
+        const where = [{ column: "size", op: "eq", value: round }] as const;
+        const order = { column: "title", descending: true };
+        await store.reader.find("Note", { where, order, limit: round, after: { value: lane, id } });
+      };
+      await ask(1);
+      let compiled = 0;
+      // SQLite asks for leave whenever it compiles, and compiles everything again for whom it has to ask.
+      for (const connection of connections as readonly DatabaseSync[]) {
+        connection.setAuthorizer(() => {
+          compiled += 1;
+          return constants.SQLITE_OK;
+        });
+      }
+      await ask(2);
+      assert.ok(compiled > 0);
+      compiled = 0;
+      await ask(3);
+      assert.equal(compiled, 0);
     }));
 });
 
