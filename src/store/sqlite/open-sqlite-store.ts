@@ -9,7 +9,7 @@ import { readPresentSchema, stepSql, SYSTEM_SQL, SYSTEM_VERSION } from "./schema
 import type { SqliteConnection, SqlitePlatform } from "./sqlite-client.ts";
 import { toStoreError } from "./sqlite-errors.ts";
 import { createReader, openTx } from "./sqlite-tx.ts";
-import { createStatementCache } from "./statement-cache.ts";
+import { chooseCache, createStatementCache } from "./statement-cache.ts";
 import { createTableCodec, type TableCodec } from "./table-codec.ts";
 
 export interface SqliteStoreOptions {
@@ -129,8 +129,10 @@ export function openSqliteStore(options: SqliteStoreOptions): Store {
   readConnection.exec("PRAGMA query_only = ON");
   const cache = createStatementCache(writer);
   let closed = false;
+  const readCache = createStatementCache(readConnection);
   const reader = createReader(
-    createStatementCache(readConnection),
+    // Every commit empties what another connection has read, so the writer's own memory of the pages is the warm one.
+    chooseCache(() => (writer.isTransaction ? readCache : cache)),
     (table) => codecOf(table),
     () => closed,
   );

@@ -64,3 +64,12 @@ export function createStatementCache(connection: SqliteConnection): StatementCac
     },
   };
 }
+
+/** Each statement on one of two connections, as it is asked for. */
+export function chooseCache(choose: () => StatementCache): StatementCache {
+  return {
+    run: (sql, values) => choose().run(sql, values),
+    get: (sql, values) => choose().get(sql, values),
+    all: (sql, values) => choose().all(sql, values),
+  };
+}
