@@ -8,11 +8,12 @@ import type { JobHandler, JobOutcome } from "../../jobs/job-handler.ts";
 import { triesOf } from "../../jobs/outbound-attempt.ts";
 import type { GuardedClient } from "../../net/guarded-client.ts";
 import type { Job, Reader } from "../../store/store.ts";
-import { createSubjectLoader, type Subject } from "./delivery-subject.ts";
+import { deliveryOf } from "./delivery.ts";
+import { createSubjectLoader } from "./delivery-subject.ts";
 import type { EndpointHealth } from "./endpoint-health.ts";
 import { DELIVERY_KIND, type EndpointLanes } from "./endpoint-lanes.ts";
 import type { EndpointSecrets } from "./endpoint-secrets.ts";
-import { createRecorder } from "./record-attempt.ts";
+import { type AttemptRecord, createRecorder } from "./record-attempt.ts";
 import { createSender, type Ended } from "./send-delivery.ts";
 
 export interface DeliveryJobOptions {
@@ -41,15 +42,15 @@ export function createDeliveryJob(options: DeliveryJobOptions): JobHandler {
     return planned === undefined ? undefined : Math.max(planned, result.retryAfterMs ?? 0);
   };
 
-  const plan = (job: Job, subject: Subject, ended: Ended): JobOutcome => {
-    const { delivered, status, error } = ended.result;
-    const delayMs = nextDelayMs(job, ended);
-    const attempt = Number(subject.pending?.attempt ?? triesOf(job));
+  const plan = (job: Job, made: Pick<AttemptRecord, "delivery" | "subject" | "ended">): JobOutcome => {
+    const { delivered, status, error } = made.ended.result;
+    const delayMs = nextDelayMs(job, made.ended);
     const nextAt = delayMs === undefined ? null : clock.now() + delayMs;
     const ending = delivered ? "succeeded" : delayMs === undefined ? "dead" : "failed";
+    const attempt: AttemptRecord = { ...made, tries: triesOf(job), status: ending, nextAt };
     const common = {
       note: { status, error },
-      settle: (tx: Parameters<typeof record>[0]) => record(tx, { subject, ended, attempt, status: ending, nextAt }),
+      settle: (tx: Parameters<typeof record>[0]) => record(tx, attempt),
     };
     if (delayMs !== undefined) return { kind: "retry", delayMs, ...common };
     return { kind: delivered ? "done" : "dead", ...common };
@@ -60,8 +61,9 @@ export function createDeliveryJob(options: DeliveryJobOptions): JobHandler {
     laneConcurrency: (lane) => lanes.concurrency(lane),
     laneIntervalMs: (lane) => lanes.intervalMs(lane),
     async run(job, context) {
-      const subject = await load(job);
-      return plan(job, subject, await send(subject, context));
+      const delivery = deliveryOf(job);
+      const subject = await load(delivery);
+      return plan(job, { delivery, subject, ended: await send(subject, context) });
     },
   };
 }

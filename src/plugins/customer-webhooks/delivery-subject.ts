@@ -2,19 +2,17 @@
 // since the delivery was scheduled.
 
 import type { Data } from "../../data/data.ts";
-import type { Job, Reader, Row } from "../../store/store.ts";
-import { type Delivery, deliveryOf, findAttempt } from "./delivery.ts";
+import type { Reader } from "../../store/store.ts";
+import type { Delivery } from "./delivery.ts";
 import type { Endpoint } from "./endpoint-input.ts";
 import type { EndpointLanes } from "./endpoint-lanes.ts";
-import { ATTEMPT, ENDPOINT } from "./webhook-entities.ts";
-import { eventIdOf, readEvent, type WebhookEvent } from "./webhook-event.ts";
+import { ENDPOINT } from "./webhook-entities.ts";
+import { readEvent, type WebhookEvent } from "./webhook-event.ts";
 import { EVENTS } from "./webhook-tables.ts";
 
 export interface Subject {
   readonly event: WebhookEvent | undefined;
   readonly endpoint: Endpoint | undefined;
-  /** The row of this attempt; undefined when somebody removed it. */
-  readonly pending: Row | undefined;
 }
 
 export interface SubjectSources {
@@ -42,22 +40,11 @@ function createEventReader(reader: Reader): (eventKey: string) => Promise<Webhoo
   };
 }
 
-export function createSubjectLoader({ data, reader, lanes }: SubjectSources): (job: Job) => Promise<Subject> {
-  const tableOf = (entity: string): string => data().model.entity(entity).table.name;
+export function createSubjectLoader({ data, reader, lanes }: SubjectSources): (delivery: Delivery) => Promise<Subject> {
   const eventOf = createEventReader(reader);
-  const findPending = async ({ attemptId, endpointId, eventKey }: Delivery): Promise<Row | undefined> => {
-    const first = await reader.get(tableOf(ATTEMPT), attemptId);
-    if (first?.status === "pending") return first;
-    const query = { endpointId, eventId: eventIdOf(eventKey), status: "pending" };
-    return findAttempt(reader, tableOf(ATTEMPT), query);
-  };
-  return async (job) => {
-    const delivery = deliveryOf(job);
-    const [endpoint, event, pending] = await Promise.all([
-      reader.get(tableOf(ENDPOINT), delivery.endpointId),
-      eventOf(delivery.eventKey),
-      findPending(delivery),
-    ]);
-    return { event, endpoint: endpoint && lanes.learn(endpoint), pending };
+  return async ({ endpointId, eventKey }) => {
+    const { table } = data().model.entity(ENDPOINT);
+    const [endpoint, event] = await Promise.all([reader.get(table.name, endpointId), eventOf(eventKey)]);
+    return { event, endpoint: endpoint && lanes.learn(endpoint) };
   };
 }

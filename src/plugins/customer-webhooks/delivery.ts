@@ -20,9 +20,12 @@ export interface Delivery {
   readonly attemptId: string;
 }
 
-/** The job's id: one delivery per endpoint and event. */
+/**
+ * The job's id: one delivery per endpoint and event. The event comes first: events are made in the order of their ids, so the
+ * jobs of a fan-out stand side by side in the index instead of each on a page of its own.
+ */
 export function deliveryIdOf(endpointId: string, event: Pick<WebhookEvent, "applicationId" | "eventId">): string {
-  return `${laneOf(endpointId)}:${eventKeyOf(event.applicationId, event.eventId)}`;
+  return `${DELIVERY_KIND}:${eventKeyOf(event.applicationId, event.eventId)}:${endpointId}`;
 }
 
 /** Reads what {@link scheduleDelivery} wrote. None of the parts can hold a line feed. */

@@ -3,20 +3,23 @@
 
 import type { Clock } from "../../core/clock.ts";
 import type { Data, DataWriter } from "../../data/data.ts";
-import type { Tx } from "../../store/store.ts";
-import { INTERNAL, writePending } from "./delivery.ts";
+import type { Row, Tx } from "../../store/store.ts";
+import { type Delivery, findAttempt, INTERNAL, writePending } from "./delivery.ts";
 import type { Subject } from "./delivery-subject.ts";
 import type { EndpointHealth } from "./endpoint-health.ts";
 import { type Ended, GONE, storable } from "./send-delivery.ts";
 import { ATTEMPT } from "./webhook-entities.ts";
+import { eventIdOf } from "./webhook-event.ts";
 
 const MAX_ERROR_CHARS = 500;
 
 /** An attempt that has ended, and what follows. */
 export interface AttemptRecord {
+  readonly delivery: Delivery;
   readonly subject: Subject;
   readonly ended: Ended;
-  readonly attempt: number;
+  /** How often the delivery was tried since it was made due. */
+  readonly tries: number;
   readonly status: "succeeded" | "failed" | "dead";
   /** Epoch milliseconds; null when there is no next attempt. */
   readonly nextAt: number | null;
@@ -53,18 +56,27 @@ function outcomeFields(
 }
 
 export function createRecorder({ data, clock, health }: RecorderOptions): RecordAttempt {
-  /** The row of the attempt; nothing is left to describe one with once its event or its endpoint is gone. */
-  const rowOf = async (writer: DataWriter, { subject, attempt }: AttemptRecord): Promise<string | undefined> => {
-    const { pending, event, endpoint } = subject;
-    if (pending) return pending.id;
+  /** The row that waits for the attempt; undefined when somebody removed it. */
+  const findPending = async (tx: Tx, { attemptId, endpointId, eventKey }: Delivery): Promise<Row | undefined> => {
+    const { table } = data().model.entity(ATTEMPT);
+    const first = await tx.get(table.name, attemptId);
+    if (first?.status === "pending") return first;
+    return findAttempt(tx, table.name, { endpointId, eventId: eventIdOf(eventKey), status: "pending" });
+  };
+
+  /** The row of an attempt that has lost it; nothing is left to describe one with once its event or endpoint is gone. */
+  const replace = async (writer: DataWriter, subject: Subject, attempt: number): Promise<string | undefined> => {
+    const { event, endpoint } = subject;
     return event && endpoint && writePending(writer, { endpoint, event }, { attempt, scheduledAt: clock.now() });
   };
 
   return async (tx, record) => {
-    const { subject, ended, attempt, nextAt } = record;
+    const { delivery, subject, ended, nextAt } = record;
     const { event, endpoint } = subject;
     const writer = data().within(INTERNAL, tx);
-    const rowId = await rowOf(writer, record);
+    const pending = await findPending(tx, delivery);
+    const attempt = Number(pending?.attempt ?? record.tries);
+    const rowId = pending?.id ?? (await replace(writer, subject, attempt));
     if (rowId !== undefined) await writer.update(ATTEMPT, rowId, outcomeFields(record, clock.now()));
     if (nextAt !== null && event && endpoint) {
       await writePending(writer, { endpoint, event }, { attempt: attempt + 1, scheduledAt: nextAt });
