@@ -19,8 +19,6 @@ export interface DialInit {
  * Connects on behalf of `net/`. Rejections carry the platform's own `code`; {@link failureOf} in `net-failure.ts` reads it.
  */
 export interface Dialer {
-  /** Calls at once that cost no more than one after the other. @default any number */
-  readonly comfortable?: number;
   /** Every address of a name, as the system resolves it, in its order. Rejects when there is none. */
   resolve(host: string): Promise<readonly string[]>;
   /**

@@ -2,7 +2,6 @@
 // with a code. One deadline covers lookup, connection, headers and body; bytes are bounded; redirects are not followed.
 import type { Clock } from "../core/clock.ts";
 import { readBounded } from "./bounded-body.ts";
-import { createCrowd } from "./crowd.ts";
 import type { Dialer, DialInit } from "./dialer.ts";
 import type { Guard } from "./guard.ts";
 import type { NetFailureCode } from "./net-errors.ts";
@@ -177,7 +176,7 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
   const { clock } = options;
   const defaults = { timeoutMs: 15_000, maxResponseBytes: 16_384, ...options.limits };
   const dial = createPinnedDial(options);
-  const crowd = createCrowd(clock, options.dialer.comfortable ?? Number.POSITIVE_INFINITY);
+  let inFlight = 0;
 
   const begin = (request: OutboundRequest): Flight => {
     const limits = {
@@ -196,13 +195,12 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
 
   return {
     async send(request) {
-      const place = crowd.enter();
-      const inFlight = typeof place === "number" ? place : await place;
       const flight = begin(request);
+      inFlight++;
       try {
         return await withDeadline(flight, () => fly(flight, dial, inFlight));
       } finally {
-        crowd.leave();
+        inFlight--;
       }
     },
   };

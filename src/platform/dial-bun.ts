@@ -79,7 +79,6 @@ export function createBunDialer(options: NodeDialOptions = {}): Dialer {
     return pin;
   };
   return {
-    comfortable: MAX_FETCHES,
     async resolve(host) {
       const answers = await Bun.dns.lookup(host);
       return answers.map(({ address }) => address);
