@@ -79,8 +79,11 @@ export function createEntryHasher(sha256: Sha256): EntryHasher {
   const digest = new Uint8Array(32);
   let signedEnd = 1;
   return {
-    payloadDigest: ({ salt, before, after }) =>
-      sha256(json.bytes.subarray(0, json.writeList(0, [salt, before, after])), digest),
+    payloadDigest({ salt, before, after }) {
+      // First written, then asked for: the buffer may be another one by then.
+      const end = json.writeList(0, [salt, before, after]);
+      return sha256(json.bytes.subarray(0, end), digest);
+    },
     signedBytes(entry, payloadHash = entry.payloadHash) {
       const { logId, id, actorType, actorId, tenantId, entity, rowId, operation, createdAt } = entry;
       // Behind one byte: with a zero there it is the leaf's own input.
