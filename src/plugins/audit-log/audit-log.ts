@@ -42,8 +42,10 @@ export interface AuditLog {
   readonly sequencing: Sequencing;
   /** Records in the transaction `tx`: the entry commits with it, or neither does. */
   record(tx: Tx, draft: EntryDraft): void | Promise<void>;
-  /** Gives committed entries without a place theirs; answers how many there were. */
+  /** Gives committed entries without a place theirs, up to {@link SEQUENCER_BATCH}; answers how many. */
   sequence(): Promise<number>;
+  /** Every entry that was committed before the call has its place when it resolves, however many more are being written. */
+  catchUp(): Promise<void>;
 }
 
 /** Which log this database has; it gets one at its first start. */
@@ -63,8 +65,12 @@ export function sequencingOf(store: Store, config: AuditConfig): Sequencing {
   return store.writesConcurrently && !config.strict ? "later" : "commit";
 }
 
-/** Gives entries their places behind those that have one, and hands each to `store`. */
-type Placer = (tx: Tx, made: readonly MadeEntry[], store: StoreEntry) => Promise<void>;
+interface Placer {
+  /** Keeps others from giving places until this transaction has ended: a head that was read before is theirs as well. */
+  lock(tx: Tx): Promise<void>;
+  /** Gives entries their places behind those that have one, and hands each to `store`. Behind `lock`. */
+  place(tx: Tx, made: readonly MadeEntry[], store: StoreEntry): Promise<void>;
+}
 type StoreEntry = (tx: Tx, entry: AuditEntry, seq: number | null) => Promise<void>;
 
 const insertEntry: StoreEntry = async (tx, entry, seq) => {
@@ -80,28 +86,29 @@ const updateSeq: StoreEntry = async (tx, { id }, seq) => {
 
 function createPlacer({ store, sha256, clock, config }: AuditLogOptions, logId: string, keys: AuditKeys): Placer {
   const tree = createTreeWriter({ sha256, logId, key: keys.signing, keys: keys.entryKeys });
-  /** A reader of the head that did not hold it could give a place that somebody else gives as well. */
-  const lockHead = async (tx: Tx): Promise<void> => {
-    if (store.writesConcurrently) await tx.update(HEAD_TABLE.name, HEAD_ID, { logId });
-  };
   let committedJob = "";
   const askForCheckpoint = async (tx: Tx): Promise<void> => {
     const job = checkpointJob(clock.now(), config.checkpoint_secs);
     // One that an earlier commit has asked for is there.
     if (job.id !== committedJob && !(await tx.enqueueJob(job))) committedJob = job.id;
   };
-  return async (tx, made, storeEntry) => {
-    await lockHead(tx);
-    const head = await requireHead(tx);
-    if (head.logId !== logId) throw auditError("AUDIT_HEAD_MISSING");
-    for (let index = 0; index < made.length; index++) {
-      await storeEntry(tx, (made[index] as MadeEntry).entry, head.size + index);
-    }
-    const leaves = made.map(({ entry, leafHash }) => ({ hash: leafHash, requestId: entry.requestId }));
-    await tree.append(tx, head, leaves);
-    if (keys.noteSigner) await askForCheckpoint(tx);
+  return {
+    async lock(tx) {
+      if (store.writesConcurrently) await tx.update(HEAD_TABLE.name, HEAD_ID, { logId });
+    },
+    async place(tx, made, storeEntry) {
+      const head = await requireHead(tx);
+      if (head.logId !== logId) throw auditError("AUDIT_HEAD_MISSING");
+      // Sent together: a store behind a network answers them in one round trip.
+      await Promise.all(made.map(({ entry }, index) => storeEntry(tx, entry, head.size + index)));
+      const leaves = made.map(({ entry, leafHash }) => ({ hash: leafHash, requestId: entry.requestId }));
+      await tree.append(tx, head, leaves);
+      if (keys.noteSigner) await askForCheckpoint(tx);
+    },
   };
 }
+
+const UNPLACED = [{ column: "seq", op: "eq", value: null }] as const;
 
 /** @throws what reading the keys throws. Makes the log's head when there is none. */
 export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
@@ -110,13 +117,30 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
   const origin = config.origin ?? defaultOrigin(logId);
   const keys = await createAuditKeys(sha256, readSecrets(config, options.env), origin);
   const makeEntry = createEntryMaker({ sha256, ulid, logId, key: keys.signing });
-  const place = createPlacer(options, logId, keys);
+  const placer = createPlacer(options, logId, keys);
   const hasher = createEntryHasher(sha256);
   const toMade = (entry: AuditEntry): MadeEntry => {
     hasher.signedBytes(entry);
     return { entry, leafHash: hasher.leafHash(entry.signature) };
   };
-  const atCommit: CommitStep<MadeEntry> = { run: (tx, made) => place(tx, made, insertEntry) };
+  const atCommit: CommitStep<MadeEntry> = {
+    async run(tx, made) {
+      await placer.lock(tx);
+      await placer.place(tx, made, insertEntry);
+    },
+  };
+  const placeBatch = async (tx: Tx): Promise<number> => {
+    await placer.lock(tx);
+    const rows = await tx.find(AUDIT_LOG, { where: UNPLACED, limit: SEQUENCER_BATCH });
+    if (rows.length > 0) await placer.place(tx, rows.map(toEntry).map(toMade), updateSeq);
+    return rows.length;
+  };
+  // Whoever holds the head sees every entry that has committed by then, and nobody else gives places: that is all it takes.
+  // As a serializable transaction it would be in the way of every writer, and they in its.
+  const sequence = async (): Promise<number> => {
+    const [some] = await store.reader.find(AUDIT_LOG, { where: UNPLACED, limit: 1 });
+    return some ? store.write(placeBatch, { isolation: "read-committed" }) : 0;
+  };
   const sequencing = sequencingOf(store, config);
   return {
     logId,
@@ -127,14 +151,15 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
       const made = makeEntry(draft);
       return sequencing === "later" ? insertEntry(tx, made.entry, null) : tx.atCommit(atCommit, made);
     },
-    sequence: () =>
-      store.write(async (tx) => {
-        const rows = await tx.find(AUDIT_LOG, {
-          where: [{ column: "seq", op: "eq", value: null }],
-          limit: SEQUENCER_BATCH,
-        });
-        if (rows.length > 0) await place(tx, rows.map(toEntry).map(toMade), updateSeq);
-        return rows.length;
-      }),
+    sequence,
+    async catchUp() {
+      if (sequencing === "commit") return;
+      const order = { column: "id", descending: true };
+      const [newest] = await store.reader.find(AUDIT_LOG, { where: UNPLACED, order, limit: 1 });
+      if (!newest) return;
+      // Places are given in the order of ids, so what is written meanwhile comes behind.
+      const where = [...UNPLACED, { column: "id", op: "lte", value: newest.id } as const];
+      while ((await store.reader.find(AUDIT_LOG, { where, limit: 1 })).length > 0) await sequence();
+    },
   };
 }

@@ -62,7 +62,7 @@ export function createCheckpoints({ store, log, sha256, publish }: CheckpointsOp
   return {
     latest,
     async current() {
-      if (log.sequencing === "later") while ((await log.sequence()) > 0);
+      await log.catchUp();
       const { size } = await requireHead(store.reader);
       const known = await latest();
       const checkpoint = known?.size === size ? known : await sign();

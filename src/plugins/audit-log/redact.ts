@@ -54,6 +54,6 @@ export async function redactRow({ store, log, clock }: RedactOptions, target: Re
     });
   let redacted = 0;
   for (let count = await redactBatch(); count > 0; count = await redactBatch()) redacted += count;
-  if (log.sequencing === "later") while ((await log.sequence()) > 0);
+  await log.catchUp();
   return redacted;
 }

@@ -1,5 +1,5 @@
 // Gives committed entries their place in the tree where many write at the same time: never two runs at once in this process,
-// and between processes the head's row is the fence, because each run locks and changes it in one serializable transaction.
+// and between processes the head's row is the fence, because each run locks it before it looks for entries.
 
 import { messageOf } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
@@ -14,14 +14,14 @@ export interface Sequencer {
   close(): Promise<void>;
 }
 
-export function createSequencer(log: Pick<AuditLog, "sequence">, logger: Log): Sequencer {
+export function createSequencer(log: Pick<AuditLog, "sequence" | "catchUp">, logger: Log): Sequencer {
   let running: Promise<void> | undefined;
   let isWoken = false;
   const run = async (): Promise<void> => {
     try {
       while (isWoken) {
         isWoken = false;
-        while ((await log.sequence()) > 0);
+        await log.catchUp();
       }
     } catch (error) {
       // The entries are committed and signed; the next write or the upkeep comes back to them.

@@ -155,6 +155,30 @@ describe("the sequencer", () => {
     }));
 });
 
+describe("a checkpoint", () => {
+  it("comes while many write, and has everything that was written before it was asked for", () =>
+    withAudit({}, async (app) => {
+      let isOver = false;
+      let written = 0;
+      const write = async (): Promise<void> => {
+        for (; !isOver; written++) await app.insert("Order", { total: written });
+      };
+      const writers = Array.from({ length: 8 }, write);
+      const startedMs = performance.now();
+      for (let size = 0; size < 400;) {
+        const before = written;
+        const [, text = ""] = (await checkpointOf(app)).split("\n");
+        size = Number(text);
+        assert.ok(size >= before, `${size} of ${before}`);
+        assert.ok(performance.now() - startedMs < 30_000, "checkpoints do not keep up");
+      }
+      isOver = true;
+      await Promise.all(writers);
+      assert.equal((await verifyApp(app)).verdict === "tampered", false);
+      assert.equal((await entriesOf(app)).length, written);
+    }));
+});
+
 describe("incremental verification", () => {
   it("begins at the checkpoint, and finds that what lies before it is another log", () =>
     withAudit({}, async (app) => {
