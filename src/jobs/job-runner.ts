@@ -2,6 +2,7 @@
 // has been lost or abandoned; a handler that throws, hangs or answers nonsense ends like any other.
 
 import type { Clock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
 import type { Job } from "../store/store.ts";
 import { isOutcome, outcomeOfError } from "./attempt-end.ts";
 import type { HandlerTable } from "./handler-table.ts";
@@ -12,6 +13,8 @@ import type { Lane } from "./lane.ts";
 
 /** A kind without a handler is tried again this much later: a newer version of the application may bring one. */
 export const UNKNOWN_KIND_RETRY_MS = 60_000;
+
+const MAX_REASON_CHARS = 500;
 
 export interface JobRunnerOptions {
   readonly clock: Clock;
@@ -178,7 +181,7 @@ class Runner implements JobRunner {
   }
 
   #run(run: JobRun, handler: JobHandler, context: JobContext): void {
-    const fail = (error: unknown): void => this.#end(run, outcomeOfError(run.job, error, this.#options.random));
+    const fail = (error: unknown): void => this.#fail(run, error);
     try {
       handler.run(run.job, context).then((answer: unknown) => {
         if (isOutcome(answer)) this.#end(run, answer);
@@ -187,6 +190,15 @@ class Runner implements JobRunner {
     } catch (error) {
       fail(error);
     }
+  }
+
+  /** A handler that can answer says how it went; one that throws has met something that nobody expected. */
+  #fail(run: JobRun, error: unknown): void {
+    const { log, random } = this.#options;
+    const { kind, id, attempt } = run.job;
+    const reason = messageOf(error).slice(0, MAX_REASON_CHARS);
+    if (run.state === "running") log("warn", "A job failed", { kind, job: id, attempt, reason });
+    this.#end(run, outcomeOfError(run.job, error, random));
   }
 
   #startUnknown(run: JobRun): void {

@@ -162,6 +162,10 @@ describe("retries", () => {
     assert.deepEqual(times(h.calls), [0, 1000, 3000, 7000]);
     const waiting = await h.job("a");
     assert.equal(waiting.lastError, "x".repeat(500));
+    assert.deepEqual(
+      h.logged,
+      Array.from({ length: 4 }, () => "warn: A job failed"),
+    );
     await h.advance(24 * 3_600_000);
     assert.equal(h.calls.length, 25);
     assert.equal(h.calls[24]!.at - h.calls[23]!.at, 3_600_000);

@@ -6,6 +6,7 @@ export const auditError: ErrorFactory<
   | "AUDIT_HEAD_MISSING"
   | "AUDIT_NO_KEY"
   | "AUDIT_NO_FILES"
+  | "AUDIT_FILE_UNWRITABLE"
   | "AUDIT_ENTRY_NOT_FOUND"
   | "AUDIT_PROOF_GONE"
   | "AUDIT_EXPORT_INVALID"
@@ -24,6 +25,11 @@ export const auditError: ErrorFactory<
     status: 500,
     message: "checkpoint_file is set, and this platform has no files",
     hint: "Leave checkpoint_file out",
+  },
+  AUDIT_FILE_UNWRITABLE: {
+    status: 500,
+    message: "Cannot append to the checkpoint_file",
+    hint: "Check that its folder exists and can be written, or leave checkpoint_file out",
   },
   AUDIT_ENTRY_NOT_FOUND: { status: 404, message: "The audit log has no such entry" },
   AUDIT_PROOF_GONE: {

@@ -1,6 +1,7 @@
 // The `audit_log` plugin (seeds): every write to the chosen entities leaves an entry, in the same transaction. An entry that
 // cannot be written takes the write with it.
 
+import { messageOf } from "../../core/errors.ts";
 import type { Json } from "../../core/json.ts";
 import type { Change } from "../../data/change.ts";
 import type { EntityCodec } from "../../data/entity-input.ts";
@@ -51,10 +52,19 @@ function draftOf(change: Change, codec: EntityCodec, show: Show): EntryDraft {
   };
 }
 
-function publisherOf(config: AuditConfig, { appendFile }: PluginHost): (note: string) => Promise<void> {
-  const { checkpoint_file: path } = config;
+/** @throws AUDIT_FILE_UNWRITABLE: whoever believes that checkpoints are kept has to hear at once that they are not. */
+async function openPublisher(
+  { checkpoint_file: path }: AuditConfig,
+  { appendFile }: PluginHost,
+): Promise<(note: string) => Promise<void>> {
   if (path === undefined) return async () => undefined;
   if (!appendFile) throw auditError("AUDIT_NO_FILES");
+  await appendFile(path, "").catch((cause: unknown) => {
+    throw auditError("AUDIT_FILE_UNWRITABLE", {
+      message: `Cannot append to the checkpoint_file "${path}": ${messageOf(cause)}`,
+      cause,
+    });
+  });
   let last: string | undefined;
   return async (note) => {
     if (note === last) return;
@@ -71,7 +81,7 @@ export const auditLogPlugin: Plugin = definePluginType({
   check: checkAuditConfig,
   async setup(config, host) {
     const { store, env, sha256, clock, ulid } = host;
-    const publish = publisherOf(config, host);
+    const publish = await openPublisher(config, host);
     const log = await openAuditLog({ store, config, env, sha256, clock, ulid });
     const show = createShow(config);
     const checkpoints = createCheckpoints({ store, log, sha256, publish });

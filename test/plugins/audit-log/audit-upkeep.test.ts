@@ -40,7 +40,7 @@ describe("checkpoints", () => {
     const audit = { ...SIGNED, checkpoint_secs: 30, checkpoint_file: "evidence/log.txt" };
     await withAudit({ audit, appendFile }, async (app) => {
       await app.advance(31_000);
-      assert.equal(files.size, 0);
+      assert.equal(files.get("evidence/log.txt"), "");
       await insertMany(app, 5);
       await app.advance(31_000);
       await app.advance(31_000);
@@ -55,6 +55,18 @@ describe("checkpoints", () => {
       assert.deepEqual([report.verdict, report.provenSize], ["intact", 10]);
     });
   });
+
+  it("keep an application from starting when their file cannot be written", () =>
+    assert.rejects(
+      withAudit(
+        {
+          audit: { ...SIGNED, checkpoint_file: "/dev/null/log.txt" },
+          appendFile: () => Promise.reject(new Error("ENOTDIR: not a directory")),
+        },
+        async () => undefined,
+      ),
+      { code: "AUDIT_FILE_UNWRITABLE", message: /"\/dev\/null\/log\.txt": ENOTDIR/ },
+    ));
 
   it("of one size are one", () =>
     withAudit({}, async (app) => {
