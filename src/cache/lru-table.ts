@@ -290,13 +290,15 @@ export class LruTable<V> {
 
   /** The same for slots that have left the prefix index; answers how many were not gone by themselves. */
   #dropAll(slots: readonly number[], nowMs: number): number {
+    const keys: string[] = [];
     let count = 0;
     for (const slot of slots) {
       this.#indexing[slot] = 0;
-      const isAlive = nowMs < (this.#facts[slot * FACTS + GONE_AT] as number);
-      // Every key is there. Asking for all of them first lets the processor wait for their memory once, not for each.
-      if (this.#slotOf.has(this.#keys[slot] as string) && isAlive) count++;
+      keys.push(this.#keys[slot] as string);
+      if (nowMs < (this.#facts[slot * FACTS + GONE_AT] as number)) count++;
     }
+    // Asking for all of them first lets the processor wait for their memory at the same time; removing each waits for its own.
+    for (const key of keys) if (!this.#slotOf.has(key)) throw new TypeError("The prefix index has a key that is gone");
     this.#expirations += slots.length - count;
     for (const slot of slots) this.#remove(slot);
     return count;
