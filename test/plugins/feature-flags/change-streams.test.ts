@@ -29,6 +29,21 @@ describe("change streams", () => {
     assert.equal(streams.count, 1);
   });
 
+  it("have readers come back within one to five seconds, not all at once", async () => {
+    for (const [random, retryMs] of [
+      [0, 1_000],
+      [0.25, 2_000],
+      [1 - Number.EPSILON, 4_999],
+    ] as const) {
+      const reader = createChangeStreams(createVirtualClock(), () => random)
+        .open(null, NOW)
+        .getReader();
+      const { value } = await reader.read();
+      assert.equal(new TextDecoder().decode(value), `retry: ${retryMs}\n: connected\n\n`);
+      await reader.cancel();
+    }
+  });
+
   it("are at most 10,000", () => {
     const streams = createChangeStreams(createVirtualClock(), half);
     for (let index = 0; index < 10_000; index++) streams.open(null, NOW);
