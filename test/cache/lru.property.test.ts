@@ -24,7 +24,7 @@ const step = fc.oneof(
     weight: 3,
     arbitrary: fc.record({
       kind: fc.constant("wait" as const),
-      ms: fc.constantFrom(1, 249, 250, 1_000, 3_000, 1_100_000),
+      ms: fc.constantFrom(1, 249, 250, 1_000, 3_000, 1_100_000, 1_500_000),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("stats" as const) }) },
