@@ -3,6 +3,8 @@
 
 import type { Json } from "../core/json.ts";
 import type { Cache, CacheFetchOptions, CacheStats } from "./cache.ts";
+import { createSystemClock } from "../core/clock.ts";
+import { CacheTime, exactTime, LAG_MS, type TimeSource } from "./cache-time.ts";
 import { assertKey, copyIn, copyOut, entryBytes, toMs } from "./cache-input.ts";
 import { Loads } from "./loads.ts";
 import { type Life, LruTable } from "./lru-table.ts";
@@ -21,7 +23,9 @@ export interface LruOptions {
   readonly maxBytes?: number;
   /** @default 300 */
   readonly defaultTtlSecs?: number;
-  /** Milliseconds on a clock that never goes back. @default performance.now */
+  /** Where time comes from. @default the system's */
+  readonly clock?: TimeSource;
+  /** Instead of `clock`, and asked at every call: milliseconds that never go back. */
   readonly now?: () => number;
 }
 
@@ -36,7 +40,7 @@ function assertBound(value: number, name: string): void {
 class Lru implements Cache {
   readonly #table: LruTable<Json>;
   readonly #defaultTtlMs: number;
-  readonly #now: () => number;
+  readonly #time: CacheTime;
   readonly #loads = new Loads();
   #hits = 0;
   #misses = 0;
@@ -47,12 +51,12 @@ class Lru implements Cache {
     assertBound(maxBytes, "maxBytes");
     this.#table = new LruTable({ maxEntries, maxBytes, bytesOf: entryBytes });
     this.#defaultTtlMs = toMs(defaultTtlSecs, "defaultTtlSecs");
-    this.#now = options.now ?? (() => performance.now());
+    this.#time = options.now ? exactTime(options.now) : new CacheTime(options.clock ?? createSystemClock());
   }
 
   get(key: string): Json | undefined {
     assertKey(key);
-    const value = this.#table.get(key, this.#now());
+    const value = this.#table.get(key, this.#time);
     if (value === undefined) {
       this.#misses++;
       return undefined;
@@ -64,7 +68,7 @@ class Lru implements Cache {
   set(key: string, value: unknown, options?: CacheFetchOptions): void {
     assertKey(key);
     const kept = copyIn(value);
-    const life = this.#lifeOf(options, this.#now());
+    const life = this.#lifeOf(options);
     this.#loads.callOff(key);
     this.#table.set(key, kept, life);
   }
@@ -72,35 +76,40 @@ class Lru implements Cache {
   delete(key: string): boolean {
     assertKey(key);
     this.#loads.callOff(key);
-    return this.#table.delete(key, this.#now());
+    return this.#table.delete(key, this.#time.now());
   }
 
   invalidate(prefix: string): number {
     assertKey(prefix);
     this.#loads.callOffPrefix(prefix);
-    return this.#table.deletePrefix(prefix, this.#now());
+    return this.#table.deletePrefix(prefix, this.#time.now());
   }
 
   async fetch<T>(key: string, loader: () => T | Promise<T>, options?: CacheFetchOptions): Promise<T> {
     assertKey(key);
-    const nowMs = this.#now();
     // A bad option is refused whether or not it comes to be used.
-    this.#lifeOf(options, nowMs);
-    const fresh = this.#table.get(key, nowMs);
-    const kept = fresh ?? this.#table.getStale(key, nowMs);
-    if (kept === undefined) this.#misses++;
+    this.#lifeOf(options);
+    const fresh = this.#table.get(key, this.#time);
+    if (fresh !== undefined) {
+      this.#hits++;
+      return copyOut(fresh) as T;
+    }
+    const nowMs = this.#time.now();
+    const old = this.#table.getStale(key, nowMs);
+    if (old === undefined) this.#misses++;
     else this.#hits++;
-    if (fresh !== undefined) return copyOut(fresh) as T;
-    const store = (value: Json): void => this.#table.set(key, value, this.#lifeOf(options, this.#now()));
-    return (await this.#loads.answer(key, { loader, old: kept, nowMs, store })) as T;
+    const store = (value: Json): void => this.#table.set(key, value, this.#lifeOf(options));
+    return (await this.#loads.answer(key, { loader, old, nowMs, store })) as T;
   }
 
   stats(): CacheStats {
-    return { ...this.#table.stats(this.#now()), hits: this.#hits, misses: this.#misses, lost: 0 };
+    return { ...this.#table.stats(this.#time.now()), hits: this.#hits, misses: this.#misses, lost: 0 };
   }
 
-  #lifeOf(options: CacheFetchOptions | undefined, nowMs: number): Life {
+  /** Of what is kept from now on. A life that is long may end a little early. */
+  #lifeOf(options: CacheFetchOptions | undefined): Life {
     const ttlMs = options?.ttl_secs === undefined ? this.#defaultTtlMs : toMs(options.ttl_secs, "ttl_secs");
+    const nowMs = ttlMs > LAG_MS ? this.#time.recent() : this.#time.now();
     const staleMs = options?.stale_secs === undefined ? 0 : toMs(options.stale_secs, "stale_secs");
     return { nowMs, staleAt: nowMs + ttlMs, goneAt: nowMs + ttlMs + staleMs };
   }

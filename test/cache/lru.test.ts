@@ -51,11 +51,11 @@ describe("createLru()", () => {
 
   it("copies in and out", () => {
     const { cache } = timed();
-    const given = { tags: ["x"], at: new Date(0), skipped: undefined };
+    const given = { tags: ["x"], at: new Date(0), big: 2n ** 64n, skipped: undefined };
     cache.set("a", given);
     given.tags.push("changed");
     const first = cache.get("a") as { tags: string[] };
-    assert.deepEqual(first, { tags: ["x"], at: "1970-01-01T00:00:00.000Z" });
+    assert.deepEqual(first, { tags: ["x"], at: "1970-01-01T00:00:00.000Z", big: "18446744073709551616" });
     first.tags.push("changed");
     assert.deepEqual((cache.get("a") as { tags: string[] }).tags, ["x"]);
     cache.set("p", JSON.parse('{"__proto__":{"admin":true}}'));
@@ -151,17 +151,20 @@ describe("createLru()", () => {
     const { cache } = timed();
     assert.throws(() => cache.get(undefined as unknown as string), code("CACHE_KEY_INVALID"));
     assert.throws(() => cache.set("x".repeat(65_537), 1), code("CACHE_KEY_INVALID"));
-    for (const value of [undefined, Number.NaN, () => 1, new Map(), Symbol("s")]) {
+    cache.set("x".repeat(65_536), 1, { ttl_secs: 315_360_000 });
+    assert.equal(cache.get("x".repeat(65_536)), 1);
+    for (const value of [undefined, Number.NaN, () => 1, new Map(), new Error("e"), Symbol("s")]) {
       assert.throws(() => cache.set("a", value), code("CACHE_VALUE_INVALID"));
     }
     assert.throws(
       () => cache.set("a", { secret: "hunter2", bad: Number.NaN }),
       /^PylonError: Cannot cache this value: NaN at bad$/,
     );
-    for (const ttl_secs of [Number.NaN, Infinity, "5" as unknown as number]) {
+    for (const ttl_secs of [Number.NaN, Infinity, 315_360_001, "5" as unknown as number]) {
       assert.throws(() => cache.set("a", 1, { ttl_secs }), code("CACHE_OPTION_INVALID"));
     }
     assert.throws(() => createLru({ maxEntries: 0 }), RangeError);
+    assert.throws(() => createLru({ maxEntries: 10_000_001 }), RangeError);
     assert.throws(() => createLru({ maxBytes: 1.5 }), RangeError);
   });
 });

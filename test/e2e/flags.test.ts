@@ -233,6 +233,21 @@ test("@openfeature/ofrep-web-provider follows changes over the stream, and hears
   expect(log).not.toContain("token=");
 }, 30_000);
 
+test("@openfeature/ofrep-web-provider hears of a schedule that nobody announces", async () => {
+  Object.assign(globalThis, { EventSource: FetchEventSource });
+  const pylon = await start({ PYLON_CORS_ORIGIN: ORIGIN });
+  const page = createPage(await session(pylon, { user_id: "u_123" }));
+  await WebApi.setProviderAndWait(page.provider(pylon.url) as Provider);
+  const isOn = (): boolean => WebApi.getClient().getBooleanValue("new-onboarding", true);
+  const inMs = (ms: number): string => new Date(Date.now() + ms).toISOString();
+  const schedule = { from: inMs(4_000), to: inMs(4_100), fromRollout: 100, toRollout: 0 };
+  await change(pylon, "new-onboarding", { schedule });
+  await until(() => page.seen.length === 2, "the evaluation behind the administrator's change");
+  expect(isOn()).toBe(true);
+  await until(() => !isOn(), "what the schedule did, in the page");
+  expect(page.seen.length).toBe(3);
+}, 30_000);
+
 test("a stream is ended when the process is told to stop, and its reader finds the next process", async () => {
   Object.assign(globalThis, { EventSource: FetchEventSource });
   const pylon = await start({ PYLON_DRAIN_SECS: "20" });

@@ -4,6 +4,7 @@
 
 import type { Cache, CacheFetchOptions, CacheSetOptions, CacheStats } from "../../cache/cache.ts";
 import { assertKey, copyIn, copyOut, entryBytes, toMs } from "../../cache/cache-input.ts";
+import { CacheTime } from "../../cache/cache-time.ts";
 import { Flights } from "../../cache/flights.ts";
 import { Loads } from "../../cache/loads.ts";
 import { LruTable } from "../../cache/lru-table.ts";
@@ -32,6 +33,7 @@ export interface SharedCacheOptions {
 export class SharedCache implements Cache {
   readonly #options: SharedCacheOptions;
   readonly #near: LruTable<Json>;
+  readonly #time: CacheTime;
   readonly #loads = new Loads();
   readonly #pulls = new Flights<StoredValue | undefined>();
   /**
@@ -51,13 +53,14 @@ export class SharedCache implements Cache {
 
   constructor(options: SharedCacheOptions) {
     this.#options = options;
-    const { maxEntries, maxBytes } = options;
+    const { maxEntries, maxBytes, clock } = options;
     this.#near = new LruTable({ maxEntries, maxBytes, bytesOf: entryBytes });
+    this.#time = new CacheTime(clock);
   }
 
   get(key: string): Json | undefined {
     assertKey(key);
-    const value = this.#near.get(key, this.#options.clock.monotonic());
+    const value = this.#near.get(key, this.#time);
     if (value === undefined) {
       this.#misses++;
       void this.#pull(key);

@@ -21,7 +21,7 @@ export const cachePlugin: Plugin = definePluginType({
       maxEntries: max_entries,
       ...(max_bytes === undefined ? {} : { maxBytes: max_bytes }),
       defaultTtlSecs: default_ttl_secs,
-      now: () => clock.monotonic(),
+      clock,
     });
     return { sdk: { cache } };
   },

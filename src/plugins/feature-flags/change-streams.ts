@@ -1,10 +1,13 @@
 // Server-sent events that say "evaluate again" and nothing else (OFREP, ADR 8): no value, no name, no rule goes through.
-// Opened with a token that anyone who may evaluate has got, because an EventSource can send no header.
+// They are sent when the flags change and, at a bounded rate, while a schedule changes their answers. Opened with a token
+// that anyone who may evaluate has got, because an EventSource can send no header.
 
 import type { Clock } from "../../core/clock.ts";
 import { decodeHex } from "../../crypto/hex.ts";
 import type { HmacSigner } from "../../crypto/hmac.ts";
+import { type AnnouncedFlags, type Announcement, announcementAt } from "./announcement.ts";
 import { flagError } from "./flag-errors.ts";
+import { createScheduleWatch } from "./schedule-watch.ts";
 
 /** Below the shortest idle timeout that is common among proxies. */
 const HEARTBEAT_MS = 25_000;
@@ -18,21 +21,15 @@ const SPREAD_RECONNECT_MS = 4_000;
 /** How long a token is handed out; it is good for as long again. */
 export const TOKEN_WINDOW_MS = 600_000;
 
-/** A version of the flags, as a stream announces it. */
-export interface Announcement {
-  readonly version: string;
-  /** Epoch milliseconds. */
-  readonly since: number;
-}
-
 export interface ChangeStreams {
   /**
    * A stream of events. A reader who says which version it has seen is told at once when there is another.
    *
    * @throws STREAMS_EXHAUSTED
    */
-  open(seen: string | null, current: Announcement): ReadableStream<Uint8Array>;
-  announce(current: Announcement): void;
+  open(seen: string | null, flags: AnnouncedFlags): ReadableStream<Uint8Array>;
+  /** The flags are others from now on. */
+  announce(flags: AnnouncedFlags): void;
   readonly count: number;
   /** Ends all streams; later ones end at once. */
   close(): void;
@@ -53,8 +50,12 @@ export function createChangeStreams(clock: Clock, random: () => number): ChangeS
   const open = new Set<Controller>();
   let cancelHeartbeat: (() => void) | undefined;
   let isClosed = false;
-  const drop = (controller: Controller): void => {
+  const forget = (controller: Controller): void => {
     open.delete(controller);
+    if (open.size === 0) watch.stop();
+  };
+  const drop = (controller: Controller): void => {
+    forget(controller);
     try {
       controller.close();
     } catch {
@@ -68,33 +69,41 @@ export function createChangeStreams(clock: Clock, random: () => number): ChangeS
   const sendAll = (chunk: Uint8Array): void => {
     for (const controller of open) send(controller, chunk);
   };
+  const watch = createScheduleWatch(clock, (news) => sendAll(renderEvent(news)));
   const beat = (): void => {
     sendAll(HEARTBEAT);
+    watch.look();
     cancelHeartbeat = open.size > 0 ? clock.setTimer(HEARTBEAT_MS, beat) : undefined;
   };
   return {
     get count() {
       return open.size;
     },
-    open(seen, current) {
+    open(seen, flags) {
       if (open.size >= MAX_STREAMS) throw flagError("STREAMS_EXHAUSTED", { retryAfterSecs: RETRY_AFTER_SECS });
       let own: Controller | undefined;
       return new ReadableStream<Uint8Array>({
         start(controller) {
           if (isClosed) return controller.close();
           own = controller;
+          // Those who listen already may have something to hear.
+          if (open.size === 0) watch.start(flags);
           open.add(controller);
+          const current = announcementAt(flags, clock.now());
           const reconnectMs = MIN_RECONNECT_MS + Math.floor(random() * SPREAD_RECONNECT_MS);
           controller.enqueue(encoder.encode(`retry: ${reconnectMs}\n: connected\n\n`));
           if (seen !== null && seen !== current.version) controller.enqueue(renderEvent(current));
           cancelHeartbeat ??= clock.setTimer(HEARTBEAT_MS, beat);
         },
         cancel() {
-          if (own) open.delete(own);
+          if (own) forget(own);
         },
       });
     },
-    announce: (current) => sendAll(renderEvent(current)),
+    announce(flags) {
+      if (open.size > 0) watch.start(flags);
+      sendAll(renderEvent(announcementAt(flags, clock.now())));
+    },
     close() {
       isClosed = true;
       cancelHeartbeat?.();

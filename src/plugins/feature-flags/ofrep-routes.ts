@@ -6,6 +6,7 @@ import { authError } from "../../auth/auth-errors.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Identity } from "../../core/identity.ts";
 import { defineRoute, type Route, type RouteAnswer } from "../../plugin/route.ts";
+import { type Announcement, announcementAt } from "./announcement.ts";
 import type { ChangeStreams, StreamTokens } from "./change-streams.ts";
 import { isUnchanged } from "./entity-tag.ts";
 import type { FlagContext } from "./evaluation.ts";
@@ -63,14 +64,13 @@ function singleRoute({ live, clock }: OfrepRoutesOptions): Route {
   });
 }
 
-/** The same text within a token's window and a version, so that a client keeps its stream when it evaluates again. */
-function streamsFor(token: string, { basePath, live }: OfrepRoutesOptions): string {
-  const requestUri = `${basePath}${EVENTS_PATH}?token=${token}&since=${live.current.version}`;
+/** The same text until there is something to announce, so that a client keeps its stream when it evaluates again. */
+function streamsFor(token: string, since: Announcement, basePath: string): string {
+  const requestUri = `${basePath}${EVENTS_PATH}?token=${token}&since=${since.version}`;
   return JSON.stringify([{ type: "sse", endpoint: { requestUri }, inactivityDelaySec: INACTIVITY_SECS }]);
 }
 
-function bulkRoute(options: OfrepRoutesOptions): Route {
-  const { live, tokens, clock } = options;
+function bulkRoute({ live, tokens, clock, basePath }: OfrepRoutesOptions): Route {
   return defineRoute({
     method: "POST",
     path: "/ofrep/v1/evaluate/flags",
@@ -89,15 +89,17 @@ function bulkRoute(options: OfrepRoutesOptions): Route {
       await live.fresh();
       const token = await tokens.current();
       const set = live.current;
-      const { parts, tag } = answerAll(set, "remote", contextFor(identity, read, clock));
+      const context = contextFor(identity, read, clock);
+      const { parts, tag } = answerAll(set, "remote", context);
       // With the token's window: whoever is answered 304 still holds a token that opens the stream.
       const etag = `"${tag}-${token.slice(0, token.indexOf("."))}"`;
       const headers = { ...NO_STORE, vary: "Authorization", etag };
       if (isUnchanged(raw, etag)) return { status: 304, headers };
       const metadata = JSON.stringify({ version: set.version });
+      const eventStreams = streamsFor(token, announcementAt(set, context.nowMs), basePath);
       return {
         status: 200,
-        text: `{"flags":[${parts.join(",")}],"metadata":${metadata},"eventStreams":${streamsFor(token, options)}}`,
+        text: `{"flags":[${parts.join(",")}],"metadata":${metadata},"eventStreams":${eventStreams}}`,
         headers: { ...headers, ...JSON_TYPE },
       };
     },

@@ -49,3 +49,29 @@ export function rolloutNow(
   const schedule = parseSchedule(given.schedule);
   return schedule === null ? (given.rollout ?? null) : rolloutAt(schedule, nowMs);
 }
+
+/** Whoever watches a schedule looks a hundred times while it moves, unless that is more or less often than this. */
+const STEPS = 100;
+const MIN_STEP_MS = 10_000;
+const MAX_STEP_MS = 300_000;
+
+function stepOf({ fromMs, toMs }: Schedule): number {
+  return Math.min(Math.max(Math.ceil((toMs - fromMs) / STEPS), MIN_STEP_MS), MAX_STEP_MS);
+}
+
+/** The last moment, not after `nowMs`, at which to look: its beginning, a step, its end; -Infinity before it begins. */
+export function lastStepAt(schedule: Schedule, nowMs: number): number {
+  const { fromMs, toMs } = schedule;
+  if (nowMs < fromMs) return -Infinity;
+  if (nowMs >= toMs) return toMs;
+  const stepMs = stepOf(schedule);
+  return fromMs + Math.floor((nowMs - fromMs) / stepMs) * stepMs;
+}
+
+/** The first such moment after `nowMs`; Infinity once it has ended. */
+export function nextStepAt(schedule: Schedule, nowMs: number): number {
+  const { fromMs, toMs } = schedule;
+  if (nowMs < fromMs) return fromMs;
+  if (nowMs >= toMs) return Infinity;
+  return Math.min(lastStepAt(schedule, nowMs) + stepOf(schedule), toMs);
+}

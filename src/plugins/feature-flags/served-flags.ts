@@ -8,6 +8,7 @@ import type { StoredChanges } from "./flag-changes.ts";
 import type { FlagDefinition } from "./flag-definition.ts";
 import { flagError } from "./flag-errors.ts";
 import type { FlagUse } from "./flag-use.ts";
+import { parseSchedule, type Schedule } from "./schedule.ts";
 
 export interface ServedFlag {
   readonly flag: CompiledFlag;
@@ -26,6 +27,8 @@ export interface FlagSet {
   readonly since: number;
   readonly flags: readonly ServedFlag[];
   readonly byName: ReadonlyMap<string, ServedFlag>;
+  /** Those that change answers as time goes by. */
+  readonly schedules: readonly Schedule[];
 }
 
 /** OFREP's schema has no DEFAULT; its servers say UNKNOWN of what nothing decided. */
@@ -88,11 +91,18 @@ function serveFlag({ name, definition, stored }: FlagSource, { version, engine, 
   };
 }
 
+/** What moves the answers of a flag; null for one that is off or stands still. */
+function movementOf({ enabled, schedule }: FlagDefinition): Schedule | null {
+  const parsed = enabled ? parseSchedule(schedule) : null;
+  return parsed === null || parsed.fromRollout === parsed.toRollout ? null : parsed;
+}
+
 /** @throws FLAG_INVALID */
 export function createFlagSet(sources: readonly FlagSource[], options: FlagSetOptions): FlagSet {
   const flags = sources.map((source) => serveFlag(source, options));
   const byName = new Map(flags.map((served) => [served.flag.name, served]));
-  return { version: options.version, since: options.since, flags, byName };
+  const schedules = sources.map(({ definition }) => movementOf(definition)).filter((schedule) => schedule !== null);
+  return { version: options.version, since: options.since, flags, byName, schedules };
 }
 
 /** One answer, counted. */

@@ -86,6 +86,25 @@ describe("cache_client with redis", { skip }, () => {
       }),
     ));
 
+  it("keeps nothing longer than the longest life, its stale time included", () =>
+    withServer("redis-server", ({ url, tell }) =>
+      withReplicas(url, [{ ...REDIS, default_ttl_secs: 1, max_ttl_secs: 2 }], async ([a]) => {
+        a?.cache.set("long", 1, { ttl_secs: 100 });
+        await a?.cache.fetch("stale", () => 1, { ttl_secs: 1, stale_secs: 100 });
+        for (const key of ["long", "stale"]) {
+          await until(
+            () => tell(`PTTL pylon:v:${key}`),
+            (seen) => /^:(1\d{3}|2000)\r/.test(seen),
+          );
+        }
+        assert.equal(await a?.cache.fetch("long", () => assert.fail("its time is not over")), 1);
+        await until(
+          () => a?.cache.get("long"),
+          (seen) => seen === undefined,
+        );
+      }),
+    ));
+
   it("answers an old value to everyone while one loader per process refreshes it", () =>
     withServer("redis-server", ({ url }) =>
       withReplicas(url, [REDIS, REDIS], async ([a, b]) => {
@@ -272,6 +291,33 @@ describe("cache_client with redis", { skip }, () => {
         );
         assert.notEqual(await b?.cache.fetch("user:1", () => "fresh"), "old");
         assert.equal(await b?.cache.fetch("kept", () => assert.fail("it was not invalidated")), "kept");
+      }),
+    ));
+
+  it("makes up for more than a thousand losses by removing everything", () =>
+    withServer("redis-server", (server) =>
+      withReplicas(server.url, [{ ...REDIS, timeout_ms: 100 }, REDIS], async ([a, b]) => {
+        a?.cache.set("k1", "old");
+        a?.cache.set("bystander", "old");
+        await until(
+          () => [b?.cache.get("k1"), b?.cache.get("bystander")],
+          (seen) => seen.every((value) => value === "old"),
+        );
+        server.freeze();
+        for (let i = 0; i < 1_001; i++) a?.cache.delete(`k${i}`);
+        await until(
+          () => a?.cache.stats().lost,
+          (lost) => lost === 1_001,
+        );
+        server.thaw();
+        await until(
+          () => [b?.cache.get("k1"), b?.cache.get("bystander")],
+          (seen) => seen.every((value) => value === undefined),
+        );
+        await until(
+          () => b?.cache.fetch("bystander", () => "fresh"),
+          (seen) => seen === "fresh",
+        );
       }),
     ));
 

@@ -58,7 +58,14 @@ describe("the plugin cache", () => {
     ));
 
   it("refuses bounds that are none", () => {
-    for (const config of [{ max_entries: 0 }, { max_entries: 1.5 }, { max_bytes: 0 }, { default_ttl_secs: 0 }]) {
+    for (const config of [
+      { max_entries: 0 },
+      { max_entries: 1.5 },
+      { max_entries: 10_000_001 },
+      { max_bytes: 0 },
+      { default_ttl_secs: 0 },
+      { default_ttl_secs: 315_360_001 },
+    ]) {
       const manifest = { ...app(), plugins: [{ name: "cache", config }] };
       assert.throws(
         () => readBlueprint(manifest, PLUGINS, {}),

@@ -7,7 +7,7 @@ import { createVirtualClock } from "../../../src/core/clock.ts";
 import { isPylonError } from "../../../src/core/errors.ts";
 import { createChangeStreams } from "../../../src/plugins/feature-flags/change-streams.ts";
 
-const NOW = { version: "v1", since: 0 };
+const NOW = { version: "v1", since: 0, schedules: [] };
 const half = (): number => 0.5;
 
 describe("change streams", () => {
@@ -23,10 +23,25 @@ describe("change streams", () => {
   it("drop a reader who does not read, and leave the others alone", () => {
     const streams = createChangeStreams(createVirtualClock(), half);
     streams.open(null, NOW);
-    for (let version = 0; version < 100; version++) streams.announce({ version: `v${version}`, since: 0 });
+    for (let version = 0; version < 100; version++) streams.announce({ ...NOW, version: `v${version}` });
     assert.equal(streams.count, 0);
     streams.open(null, NOW);
     assert.equal(streams.count, 1);
+  });
+
+  it("have readers come back within one to five seconds, not all at once", async () => {
+    for (const [random, retryMs] of [
+      [0, 1_000],
+      [0.25, 2_000],
+      [1 - Number.EPSILON, 4_999],
+    ] as const) {
+      const reader = createChangeStreams(createVirtualClock(), () => random)
+        .open(null, NOW)
+        .getReader();
+      const { value } = await reader.read();
+      assert.equal(new TextDecoder().decode(value), `retry: ${retryMs}\n: connected\n\n`);
+      await reader.cancel();
+    }
   });
 
   it("are at most 10,000", () => {

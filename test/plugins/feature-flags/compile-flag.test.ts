@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { isPylonError } from "../../../src/core/errors.ts";
 import { evaluateFlag, prepareFlag } from "../../../src/plugins/feature-flags/evaluate-flag.ts";
 import type { Evaluation, FlagSubject } from "../../../src/plugins/feature-flags/evaluation.ts";
-import type { FlagInput } from "../../../src/plugins/feature-flags/flag-definition.ts";
+import { featureFlagsConfig, type FlagInput } from "../../../src/plugins/feature-flags/flag-definition.ts";
 
 const NOW_MS = Date.UTC(2026, 3, 28, 12);
 /** Inside of 25 % and outside of it, by the published buckets. */
@@ -210,6 +210,30 @@ describe("evaluateFlag", () => {
         return true;
       },
     );
+  });
+
+  it("takes as much as is documented, and no more", () => {
+    const condition = { attribute: "a", op: "exists" } as const;
+    const list = <T>(length: number, of: (index: number) => T): T[] => Array.from({ length }, (_, index) => of(index));
+    const bounded: readonly (readonly [number, (length: number) => Partial<FlagInput>])[] = [
+      [10_000, (length) => ({ users: list(length, (id) => `u_${id}`) })],
+      [10_000, (length) => ({ tenants: list(length, (id) => `t_${id}`) })],
+      [100, (length) => ({ variants: Object.fromEntries(list(length, (index) => [`v${index}`, 1])) })],
+      [50, (length) => ({ rules: list(length, () => ({ if: [condition] })) })],
+      [20, (length) => ({ rules: [{ if: list(length, () => condition) }] })],
+    ];
+    for (const [most, definition] of bounded) {
+      prepareFlag("flag", { enabled: true, ...definition(most) });
+      assert.throws(
+        () => prepareFlag("flag", { enabled: true, ...definition(most + 1) }),
+        (error) => isPylonError(error, "FLAG_INVALID"),
+      );
+    }
+    const flags = (length: number): object => ({
+      flags: Object.fromEntries(list(length, (index) => [`f${index}`, { enabled: true }])),
+    });
+    assert.equal(featureFlagsConfig.safeParse(flags(1_000)).success, true);
+    assert.equal(featureFlagsConfig.safeParse(flags(1_001)).success, false);
   });
 
   it("throws for no subject whatever, and answers the same twice", () => {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 
 import { createVirtualClock, type VirtualClock } from "../../../src/core/clock.ts";
+import { SILENT_LOG } from "../../../src/core/log.ts";
 import { createHmacSigner } from "../../../src/crypto/hmac.ts";
 import { app, createPylon, type EmbeddedPylon } from "../../../src/mod.ts";
 import { openLiveFlags, REVISION_KEY } from "../../../src/plugins/feature-flags/live-flags.ts";
@@ -133,6 +134,35 @@ describe("stored changes", () => {
     assert.equal(announced.length, 1);
     live.stop();
     assert.equal(clock.pending, 0);
+  });
+
+  it("are looked for four times a second, and loaded when they are others", async () => {
+    const state = { revision: "1", rows: [] as object[], isAway: false };
+    const reader = createReader(state);
+    let [looks, loads] = [0, 0];
+    const counting = {
+      readMeta: (key: string) => (looks++, reader.readMeta(key)),
+      find: () => (loads++, reader.find("", { limit: 1 })),
+    } as unknown as Reader;
+    const clock = createVirtualClock();
+    const onChange = (): void => undefined;
+    const live = await openLiveFlags({
+      configured,
+      reader: counting,
+      clock,
+      log: SILENT_LOG,
+      signer,
+      useOf,
+      onChange,
+    });
+    live.start();
+    [looks, loads] = [0, 0];
+    await clock.advance(10_000);
+    assert.deepEqual([looks, loads], [40, 0]);
+    state.revision = "2";
+    await clock.advance(250);
+    assert.deepEqual([looks, loads], [41, 1]);
+    live.stop();
   });
 
   it("lose a key that cannot be read, and not the kill switch beside it", async () => {

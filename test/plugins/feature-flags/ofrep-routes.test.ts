@@ -179,6 +179,8 @@ describe("all flags", () => {
         app.ask(BULK, { json: { context: { plan } }, headers: { "if-none-match": tag } });
       const same = await ask("free", tagOf(free));
       assert.deepEqual([same.status, same.text, tagOf(same)], [304, "", tagOf(free)]);
+      for (const { headers } of [free, same])
+        assert.deepEqual([headers.get("cache-control"), headers.get("vary")], ["no-store", "Authorization"]);
       assert.equal((await ask("pro", tagOf(free))).status, 200);
       await change(app, "pro", { enabled: false });
       const changed = await ask("pro", tagOf(pro));
