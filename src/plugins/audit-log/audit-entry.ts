@@ -9,7 +9,8 @@ import { type Bytes, toBytes } from "../../crypto/utf8.ts";
 import { createJsonBytes } from "./json-bytes.ts";
 
 export const SIGNATURE_VERSION = "v1";
-const FORMAT = "pylon-audit-v1";
+/** What the signed array begins with. */
+export const ENTRY_FORMAT = "pylon-audit-v1";
 const LINE_FEED = 0x0a;
 
 /** As in the entity `AuditLog`; absent is null. */
@@ -85,7 +86,7 @@ export function createEntryHasher(sha256: Sha256): EntryHasher {
       const { logId, id, actorType, actorId, tenantId, entity, rowId, operation, createdAt } = entry;
       // Behind one byte: with a zero there it is the leaf's own input.
       signedEnd = json.writeList(1, [
-        FORMAT,
+        ENTRY_FORMAT,
         logId,
         id,
         actorType,
