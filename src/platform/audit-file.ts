@@ -16,8 +16,7 @@ import {
 } from "../plugins/audit-log/audit-tables.ts";
 import { TILE_WIDTH, tileId, toTile } from "../plugins/audit-log/audit-tiles.ts";
 import { toHead } from "../plugins/audit-log/audit-tree.ts";
-import { CUT, REDACT } from "../plugins/audit-log/log-entries.ts";
-import { FIRST_MARK, type PackedTile, PAYLOAD_HASH_BYTES, SIGNATURE_BYTES } from "../plugins/audit-log/packed-tile.ts";
+import { FIRST_MARK, type PackedTile } from "../plugins/audit-log/packed-tile.ts";
 
 export interface AuditFile {
   readonly source: AuditSource;
@@ -29,17 +28,15 @@ const BATCH = 512;
 const COLUMNS = ["id", ...auditLogEntity.fields.map(({ name }) => name)]
   .map((name) => (name === "logId" ? "nullif(coalesce(logId, ''), ?1) AS logId" : `"${name}"`))
   .join(", ");
-/** A tile as `PackedTile` has it. One with an entry that is not as expected has fewer that are. */
+/** Writes out a tile as `PackedTile` has it. A signature that is no text is left out. */
 const PACKED_SQL = `SELECT
-  count(*) FILTER (WHERE logId = ?2 AND salt IS NOT NULL AND operation NOT IN ('${REDACT}', '${CUT}')
-    AND octet_length(payloadHash) = ${PAYLOAD_HASH_BYTES} AND octet_length(signature) = ${SIGNATURE_BYTES}
-    AND typeof(signature) = 'text' AND typeof(requestId) IN ('text', 'null')) AS expected,
   CAST(group_concat(concat(
-    seq - CAST(?1 AS INTEGER) + ${FIRST_MARK}, payloadHash, json_array(salt, before, after), char(10),
+    seq - ?1 + ${FIRST_MARK}, json_array(salt, before, after), '\n',
     json_array('${ENTRY_FORMAT}', logId, id, actorType, actorId, tenantId, entity, rowId, operation, payloadHash, createdAt),
-    char(10), signature, char(10)), '') AS BLOB) AS bytes,
-  group_concat(coalesce(requestId, ''), char(10)) AS requests
+    '\n', iif(typeof(signature) = 'text', signature, ''), '\n'), '') AS BLOB) AS bytes,
+  json_group_array(coalesce(requestId, '')) AS requests
   FROM "${AUDIT_LOG}" INDEXED BY "${AUDIT_LOG}_by_seq" WHERE seq BETWEEN ?1 AND ?1 + ${TILE_WIDTH - 1}`;
+
 /** Undefined where the database refuses: that is reported by whoever reads the same entry by entry. */
 function attempt<T>(run: () => T): T | undefined {
   try {
@@ -69,18 +66,18 @@ function* batches(rows: Iterable<unknown>, logId: string): Generator<readonly Au
 }
 
 /** Reads packed tiles. Undefined when the database does not have what that takes, such as the index over places. */
-function createPacker(db: DatabaseSync, logId: string): ((index: number) => PackedTile | undefined) | undefined {
+function createPacker(db: DatabaseSync): ((index: number) => PackedTile | undefined) | undefined {
   const statement = attempt(() => {
-    const index = db.prepare("SELECT name FROM pragma_index_info(?) WHERE seqno = 0").get(`${AUDIT_LOG}_by_seq`);
-    return index?.["name"] === "seq" ? db.prepare(PACKED_SQL) : undefined;
+    const column = db.prepare("SELECT name FROM pragma_index_info(?) WHERE seqno = 0").get(`${AUDIT_LOG}_by_seq`);
+    return column?.["name"] === "seq" ? db.prepare(PACKED_SQL) : undefined;
   });
   if (!statement) return undefined;
   return (index) => {
-    const row = attempt(() => statement.get(index * TILE_WIDTH, logId));
-    const { expected, bytes, requests } = row ?? {};
-    const isUsual = expected === TILE_WIDTH && bytes instanceof Uint8Array && typeof requests === "string";
-    // Reading entries would put something else in the place of what is no UTF-8.
-    return isUsual && isUtf8(bytes) ? { bytes, requests } : undefined;
+    // A bigint, for a number would make places fractions.
+    const { bytes, requests } = attempt(() => statement.get(BigInt(index * TILE_WIDTH))) ?? {};
+    // Where entries are read, something else stands in the place of what is no UTF-8.
+    const isText = bytes instanceof Uint8Array && typeof requests === "string" && isUtf8(bytes);
+    return isText ? { bytes, requests } : undefined;
   };
 }
 
@@ -96,7 +93,7 @@ function createSource(db: DatabaseSync): AuditSource {
     const row = get(HEAD_TABLE.name, "logId", HEAD_ID);
     return typeof row?.logId === "string" ? row.logId : "";
   };
-  const pack = createPacker(db, headLogId());
+  const pack = createPacker(db);
   return {
     isSnapshot: true,
     startsAt: 0,

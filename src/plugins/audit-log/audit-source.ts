@@ -26,10 +26,7 @@ export interface AuditSource {
   /** Entries that wait for their place. */
   readPending(): AsyncIterable<readonly AuditEntry[]>;
   readTile: ReadTile;
-  /**
-   * The entries of a full tile, where the source can write them out. Undefined when anything of them is other than usual: an
-   * erased payload, an entry of the log about itself, one that is not signed, or what should not be there.
-   */
+  /** Where a source can write out entries by itself. Undefined when that takes a closer look. */
   readPacked?(index: number): Promise<PackedTile | undefined>;
   /** Over trees of `from` leaves and more, in the order of their ids. */
   readCheckpoints(from: number): AsyncIterable<StoredCheckpoint>;

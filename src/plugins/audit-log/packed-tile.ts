@@ -5,39 +5,46 @@
 import { HASH_BYTES, LEAF_PREFIX } from "../../crypto/merkle-tree.ts";
 import type { Sha256 } from "../../crypto/sha256.ts";
 import { type Bytes, toBytes } from "../../crypto/utf8.ts";
-import { type EntryKey, SIGNATURE_VERSION } from "./audit-entry.ts";
+import { ENTRY_FORMAT, type EntryKey, SIGNATURE_VERSION } from "./audit-entry.ts";
 import { holdsAt, type Tile, TILE_WIDTH } from "./audit-tiles.ts";
+import { CUT, REDACT } from "./log-entries.ts";
 
 /** What is written before the first entry, and counted up from there: always two digits. */
 export const FIRST_MARK = 10;
-export const PAYLOAD_HASH_BYTES = 2 * HASH_BYTES;
-/** `v1:`, eight digits, a colon, and a code in base64url. */
-export const SIGNATURE_BYTES = 55;
 
 const MARK_BYTES = 2;
+const HEX_HASH_BYTES = 2 * HASH_BYTES;
+/** `v1:`, eight digits, a colon, and a code in base64url. */
+const SIGNATURE_BYTES = 55;
 const LINE_FEED = 0x0a;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
 const DIGIT_ZERO = 0x30;
 const HEX = toBytes("0123456789abcdef");
 const BASE64URL = toBytes("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
+/** How a payload begins that was not erased. */
+const WITH_SALT = toBytes('["');
+/** What the log records about itself is for more than hashing. */
+const OWN_OPERATIONS = [REDACT, CUT].map((operation) => toBytes(JSON.stringify(operation)));
 
+/** What is there of a tile's places, in their order. */
 export interface PackedTile {
   /**
-   * Of each entry in the order of their places: its mark, `payloadHash`, the canonical `[salt, before, after]`, a line feed,
-   * the canonical array that is signed, a line feed, `signature`, a line feed. Canonical JSON has no line feed, and the rest
-   * has one length, so there is one way to read it. Nobody else's: whoever checks it writes into it.
+   * Of each entry: its mark, the canonical `[salt, before, after]`, a line feed, the canonical array that is signed, a line
+   * feed, its signature, a line feed. Canonical JSON has no line feed. Whoever checks it writes into it.
    */
   readonly bytes: Bytes;
-  /** The entries' request ids, a line each. */
+  /** The JSON of the list of their request ids. */
   readonly requests: string;
 }
 
-function isMarked(bytes: Uint8Array, at: number, slot: number): boolean {
+function hasMark(bytes: Uint8Array, at: number, slot: number): boolean {
   const mark = FIRST_MARK + slot;
   return bytes[at] === DIGIT_ZERO + Math.floor(mark / 10) && bytes[at + 1] === DIGIT_ZERO + (mark % 10);
 }
 
-function startsWith(bytes: Uint8Array, at: number, prefix: Uint8Array): boolean {
-  for (let index = 0; index < prefix.length; index++) if (bytes[at + index] !== prefix[index]) return false;
+function hasAt(bytes: Uint8Array, at: number, part: Uint8Array): boolean {
+  for (let index = 0; index < part.length; index++) if (bytes[at + index] !== part[index]) return false;
   return true;
 }
 
@@ -61,6 +68,27 @@ function spellsBase64Url(bytes: Uint8Array, start: number, code: Uint8Array): bo
   return bytes[at] === BASE64URL[(held << (6 - bits)) & 63];
 }
 
+/**
+ * Whether the last field but one of the signed array that ends there, which is `payloadHash`, spells the digest. Inside of a
+ * text a quote has a backslash before it; so these quotes are the field's own, and behind it there is one field more.
+ */
+function hasPayloadHash(bytes: Uint8Array, comma: number, digest: Uint8Array): boolean {
+  const start = comma - 1 - HEX_HASH_BYTES;
+  const isField = bytes[start - 2] === COMMA && bytes[start - 1] === QUOTE && bytes[comma - 1] === QUOTE;
+  return isField && spellsHex(bytes, start, digest);
+}
+
+function isOwn(bytes: Uint8Array, comma: number): boolean {
+  const operationEnd = comma - HEX_HASH_BYTES - 3;
+  return OWN_OPERATIONS.some((operation) => hasAt(bytes, operationEnd - operation.length, operation));
+}
+
+export interface PackedCheckOptions {
+  readonly sha256: Sha256;
+  readonly logId: string;
+  readonly keys: Iterable<EntryKey>;
+}
+
 export interface PackedCheck {
   /** Whether each entry is as its payload's hash, its signature by a known key, its leaf and its request id say. */
   accepts(packed: PackedTile, tile: Tile): boolean;
@@ -68,32 +96,40 @@ export interface PackedCheck {
   createdAt(slot: number): string;
 }
 
-export function createPackedCheck(sha256: Sha256, keys: Iterable<EntryKey>): PackedCheck {
+export function createPackedCheck({ sha256, logId, keys }: PackedCheckOptions): PackedCheck {
   const signers = Array.from(keys, ({ id, sign }) => ({ prefix: toBytes(`${SIGNATURE_VERSION}:${id}:`), sign }));
+  const prefix = toBytes(`${JSON.stringify([ENTRY_FORMAT, logId]).slice(0, -1)},`);
   const [digest, code, leaf] = [new Uint8Array(HASH_BYTES), new Uint8Array(HASH_BYTES), new Uint8Array(HASH_BYTES)];
   const signed: Uint8Array[] = [];
 
+  const acceptsPayload = (bytes: Bytes, start: number, end: number, signedEnd: number): boolean => {
+    const comma = bytes.lastIndexOf(COMMA, signedEnd);
+    const payloadDigest = sha256(bytes.subarray(start, end), digest);
+    return hasAt(bytes, start, WITH_SALT) && hasPayloadHash(bytes, comma, payloadDigest) && !isOwn(bytes, comma);
+  };
+  const acceptsSignature = (bytes: Bytes, at: number, message: Uint8Array): boolean => {
+    const signer = signers.find((one) => hasAt(bytes, at, one.prefix));
+    return signer !== undefined && spellsBase64Url(bytes, at + signer.prefix.length, signer.sign(message, code));
+  };
   /** Where the entry ends; undefined when it is not accepted. */
   const acceptEntry = (bytes: Bytes, start: number, slot: number, tile: Tile): number | undefined => {
-    const payloadStart = start + MARK_BYTES + PAYLOAD_HASH_BYTES;
-    const payloadEnd = bytes.indexOf(LINE_FEED, payloadStart);
+    const payloadEnd = bytes.indexOf(LINE_FEED, start);
     const signedEnd = bytes.indexOf(LINE_FEED, payloadEnd + 1);
-    const signature = signedEnd + 1;
-    const end = signature + SIGNATURE_BYTES;
-    if (payloadEnd < 0 || signedEnd < 0 || !isMarked(bytes, start, slot) || bytes[end] !== LINE_FEED) return undefined;
-    const payloadDigest = sha256(bytes.subarray(payloadStart, payloadEnd), digest);
-    if (!spellsHex(bytes, start + MARK_BYTES, payloadDigest)) return undefined;
-    const signer = signers.find(({ prefix }) => startsWith(bytes, signature, prefix));
-    if (!signer) return undefined;
+    const end = signedEnd + 1 + SIGNATURE_BYTES;
+    if (payloadEnd < 0 || signedEnd < 0 || bytes[end] !== LINE_FEED) return undefined;
+    if (!hasMark(bytes, start, slot) || !hasAt(bytes, payloadEnd + 1, prefix)) return undefined;
     const message = (signed[slot] = bytes.subarray(payloadEnd + 1, signedEnd));
-    if (!spellsBase64Url(bytes, signature + signer.prefix.length, signer.sign(message, code))) return undefined;
+    if (!acceptsPayload(bytes, start + MARK_BYTES, payloadEnd, signedEnd)) return undefined;
+    if (!acceptsSignature(bytes, signedEnd + 1, message)) return undefined;
     // In the place of the line feed before what is signed: with this prefix it is the leaf's own input.
     bytes[payloadEnd] = LEAF_PREFIX;
     return holdsAt(tile, slot, sha256(bytes.subarray(payloadEnd, end), leaf)) ? end + 1 : undefined;
   };
   return {
     accepts({ bytes, requests }, tile) {
-      if (requests !== tile.requests || requests.split("\n").length !== TILE_WIDTH) return false;
+      // As many entries as request ids. Each has three line feeds at least, so below each of them has no other.
+      const lines = tile.requests?.split("\n");
+      if (lines?.length !== TILE_WIDTH || requests !== JSON.stringify(lines)) return false;
       let at: number | undefined = 0;
       for (let slot = 0; slot < TILE_WIDTH && at !== undefined; slot++) at = acceptEntry(bytes, at, slot, tile);
       return at === bytes.length && tile.hashes.length === TILE_WIDTH * HASH_BYTES;

@@ -140,7 +140,7 @@ async function open(
     sha256,
     findings,
     entryKeys,
-    packed: createPackedCheck(sha256, keys),
+    packed: createPackedCheck({ sha256, logId, keys }),
     rootOfTile: createSubtreeHasher(sha256, TILE_HEIGHT),
     entries: createEntryCheck({ sha256, logId, keys: entryKeys, coveredSize, findings }),
     anchors: createAnchors({
