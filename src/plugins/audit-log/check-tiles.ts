@@ -126,8 +126,8 @@ async function acceptTile(run: Verification, index: number): Promise<boolean> {
   const key = run.entryKeys.get(keyIdOf(tile.seal ?? "") ?? "");
   if (!key || !run.seals.holds(key, index, tile)) return false;
   run.entries.countIntact(TILE_WIDTH);
-  times.newest = run.packed.createdAt(TILE_WIDTH - 1);
-  if (first < coveredSize && coveredSize <= end) times.proven = run.packed.createdAt(coveredSize - 1 - first);
+  times.newest = run.packed.createdAt(packed, TILE_WIDTH - 1);
+  if (first < coveredSize && coveredSize <= end) times.proven = run.packed.createdAt(packed, coveredSize - 1 - first);
   if (await anchors.reaches(end)) {
     for (let slot = 0; slot < TILE_WIDTH; slot++) {
       range.append(hashAt(tile, slot) as Uint8Array);

@@ -3,7 +3,7 @@
 // what explains findings.
 
 import { HASH_BYTES, LEAF_PREFIX } from "../../crypto/merkle-tree.ts";
-import type { Sha256 } from "../../crypto/sha256.ts";
+import { HMAC_ROOM_BYTES, type Sha256 } from "../../crypto/sha256.ts";
 import { type Bytes, toBytes } from "../../crypto/utf8.ts";
 import { ENTRY_FORMAT, type EntryKey, SIGNATURE_VERSION } from "./audit-entry.ts";
 import { holdsAt, type Tile, TILE_WIDTH } from "./audit-tiles.ts";
@@ -20,8 +20,10 @@ const LINE_FEED = 0x0a;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const DIGIT_ZERO = 0x30;
-const HEX = toBytes("0123456789abcdef");
-const BASE64URL = toBytes("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
+const decoder = new TextDecoder();
+/** Two digits each: of a byte in hex, of twelve bits in base64url. */
+const HEX_PAIRS = pairsOf("0123456789abcdef");
+const BASE64URL_PAIRS = pairsOf("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
 /** How a payload begins that was not erased. */
 const WITH_SALT = toBytes('["');
 /** What the log records about itself is for more than hashing. */
@@ -48,24 +50,39 @@ function hasAt(bytes: Uint8Array, at: number, part: Uint8Array): boolean {
   return true;
 }
 
-function spellsHex(bytes: Uint8Array, at: number, digest: Uint8Array): boolean {
+/** Every pair of digits as one number, by the number that it spells. */
+function pairsOf(digits: string): Uint16Array {
+  const codes = toBytes(digits);
+  const codeOf = (digit: number): number => codes[digit] as number;
+  return Uint16Array.from({ length: codes.length ** 2 }, (_, value) => {
+    const high = Math.floor(value / codes.length);
+    return (codeOf(high) << 8) | codeOf(value % codes.length);
+  });
+}
+
+function pairAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
+}
+
+function spellsHex(bytes: Uint8Array, start: number, digest: Uint8Array): boolean {
   for (let index = 0; index < HASH_BYTES; index++) {
-    const byte = digest[index] as number;
-    if (bytes[at + index * 2] !== HEX[byte >> 4] || bytes[at + index * 2 + 1] !== HEX[byte & 15]) return false;
+    if (pairAt(bytes, start + index * 2) !== HEX_PAIRS[digest[index] as number]) return false;
   }
   return true;
 }
 
+/** For 32 bytes: ten times three of them, and two. */
 function spellsBase64Url(bytes: Uint8Array, start: number, code: Uint8Array): boolean {
-  let [at, held, bits] = [start, 0, 0];
-  for (let index = 0; index < HASH_BYTES; index++) {
-    held = ((held << 8) | (code[index] as number)) & 0xffff;
-    for (bits += 8; bits >= 6;) {
-      bits -= 6;
-      if (bytes[at++] !== BASE64URL[(held >> bits) & 63]) return false;
-    }
+  let at = start;
+  for (let index = 0; index < HASH_BYTES - 2; index += 3, at += 4) {
+    const bits = (pairAt(code, index) << 8) | (code[index + 2] as number);
+    if (pairAt(bytes, at) !== BASE64URL_PAIRS[bits >> 12]) return false;
+    if (pairAt(bytes, at + 2) !== BASE64URL_PAIRS[bits & 4_095]) return false;
   }
-  return bytes[at] === BASE64URL[(held << (6 - bits)) & 63];
+  const bits = pairAt(code, HASH_BYTES - 2) << 2;
+  // The last digit alone, behind a zero's.
+  const last = BASE64URL_PAIRS[bits & 63] as number;
+  return pairAt(bytes, at) === BASE64URL_PAIRS[bits >> 6] && bytes[at + 2] === (last & 255);
 }
 
 /**
@@ -92,35 +109,41 @@ export interface PackedCheckOptions {
 export interface PackedCheck {
   /** Whether each entry is as its payload's hash, its signature by a known key, its leaf and its request id say. */
   accepts(packed: PackedTile, tile: Tile): boolean;
-  /** When the entry there of the tile that was accepted last was written. */
-  createdAt(slot: number): string;
+  /** When the entry there was written, of the tile that was accepted last. */
+  createdAt(packed: PackedTile, slot: number): string;
 }
 
 export function createPackedCheck({ sha256, logId, keys }: PackedCheckOptions): PackedCheck {
-  const signers = Array.from(keys, ({ id, sign }) => ({ prefix: toBytes(`${SIGNATURE_VERSION}:${id}:`), sign }));
-  const prefix = toBytes(`${JSON.stringify([ENTRY_FORMAT, logId]).slice(0, -1)},`);
+  const signers = Array.from(keys, (key) => ({ key, prefix: toBytes(`${SIGNATURE_VERSION}:${key.id}:`) }));
+  const logPrefix = toBytes(`${JSON.stringify([ENTRY_FORMAT, logId]).slice(0, -1)},`);
   const [digest, code, leaf] = [new Uint8Array(HASH_BYTES), new Uint8Array(HASH_BYTES), new Uint8Array(HASH_BYTES)];
-  const signed: Uint8Array[] = [];
+  const signedStarts: number[] = [];
 
   const acceptsPayload = (bytes: Bytes, start: number, end: number, signedEnd: number): boolean => {
     const comma = bytes.lastIndexOf(COMMA, signedEnd);
     const payloadDigest = sha256(bytes.subarray(start, end), digest);
     return hasAt(bytes, start, WITH_SALT) && hasPayloadHash(bytes, comma, payloadDigest) && !isOwn(bytes, comma);
   };
-  const acceptsSignature = (bytes: Bytes, at: number, message: Uint8Array): boolean => {
-    const signer = signers.find((one) => hasAt(bytes, at, one.prefix));
-    return signer !== undefined && spellsBase64Url(bytes, at + signer.prefix.length, signer.sign(message, code));
+  const acceptsSignature = (bytes: Bytes, start: number, end: number): boolean => {
+    for (const { key, prefix } of signers) {
+      if (!hasAt(bytes, end + 1, prefix)) continue;
+      // What stands before it is done with.
+      const signatureCode = key.signBehindRoom(bytes.subarray(start - HMAC_ROOM_BYTES, end), code);
+      return spellsBase64Url(bytes, end + 1 + prefix.length, signatureCode);
+    }
+    return false;
   };
   /** Where the entry ends; undefined when it is not accepted. */
   const acceptEntry = (bytes: Bytes, start: number, slot: number, tile: Tile): number | undefined => {
     const payloadEnd = bytes.indexOf(LINE_FEED, start);
-    const signedEnd = bytes.indexOf(LINE_FEED, payloadEnd + 1);
+    const signedStart = payloadEnd + 1;
+    const signedEnd = bytes.indexOf(LINE_FEED, signedStart);
     const end = signedEnd + 1 + SIGNATURE_BYTES;
-    if (payloadEnd < 0 || signedEnd < 0 || bytes[end] !== LINE_FEED) return undefined;
-    if (!hasMark(bytes, start, slot) || !hasAt(bytes, payloadEnd + 1, prefix)) return undefined;
-    const message = (signed[slot] = bytes.subarray(payloadEnd + 1, signedEnd));
+    if (signedStart < HMAC_ROOM_BYTES || signedEnd < 0 || bytes[end] !== LINE_FEED) return undefined;
+    if (!hasMark(bytes, start, slot) || !hasAt(bytes, signedStart, logPrefix)) return undefined;
     if (!acceptsPayload(bytes, start + MARK_BYTES, payloadEnd, signedEnd)) return undefined;
-    if (!acceptsSignature(bytes, signedEnd + 1, message)) return undefined;
+    if (!acceptsSignature(bytes, signedStart, signedEnd)) return undefined;
+    signedStarts[slot] = signedStart;
     // In the place of the line feed before what is signed: with this prefix it is the leaf's own input.
     bytes[payloadEnd] = LEAF_PREFIX;
     return holdsAt(tile, slot, sha256(bytes.subarray(payloadEnd, end), leaf)) ? end + 1 : undefined;
@@ -134,8 +157,9 @@ export function createPackedCheck({ sha256, logId, keys }: PackedCheckOptions): 
       for (let slot = 0; slot < TILE_WIDTH && at !== undefined; slot++) at = acceptEntry(bytes, at, slot, tile);
       return at === bytes.length && tile.hashes.length === TILE_WIDTH * HASH_BYTES;
     },
-    createdAt(slot) {
-      const fields: unknown = JSON.parse(new TextDecoder().decode(signed[slot]));
+    createdAt({ bytes }, slot) {
+      const start = signedStarts[slot] ?? 0;
+      const fields: unknown = JSON.parse(decoder.decode(bytes.subarray(start, bytes.indexOf(LINE_FEED, start))));
       return Array.isArray(fields) ? String(fields.at(-1)) : "";
     },
   };
