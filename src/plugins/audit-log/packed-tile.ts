@@ -27,7 +27,7 @@ const BASE64URL_PAIRS = pairsOf("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu
 /** How a payload begins that was not erased. */
 const WITH_SALT = toBytes('["');
 /** What the log records about itself is for more than hashing. */
-const OWN_OPERATIONS = [REDACT, CUT].map((operation) => toBytes(JSON.stringify(operation)));
+const OWN_OPERATIONS = [REDACT, CUT].map((operation) => toBytes(`,${JSON.stringify(operation)}`));
 
 /** What is there of a tile's places, in their order. */
 export interface PackedTile {
@@ -127,9 +127,11 @@ export function createPackedCheck({ sha256, logId, keys }: PackedCheckOptions): 
   const acceptsSignature = (bytes: Bytes, start: number, end: number): boolean => {
     for (const { key, prefix } of signers) {
       if (!hasAt(bytes, end + 1, prefix)) continue;
-      // What stands before it is done with.
-      const signatureCode = key.signBehindRoom(bytes.subarray(start - HMAC_ROOM_BYTES, end), code);
-      return spellsBase64Url(bytes, end + 1 + prefix.length, signatureCode);
+      // What stands before it is done with, and only before the first there may be too little.
+      const room = start - HMAC_ROOM_BYTES;
+      const signed =
+        room < 0 ? key.sign(bytes.subarray(start, end), code) : key.signBehindRoom(bytes.subarray(room, end), code);
+      return spellsBase64Url(bytes, end + 1 + prefix.length, signed);
     }
     return false;
   };
@@ -139,7 +141,7 @@ export function createPackedCheck({ sha256, logId, keys }: PackedCheckOptions): 
     const signedStart = payloadEnd + 1;
     const signedEnd = bytes.indexOf(LINE_FEED, signedStart);
     const end = signedEnd + 1 + SIGNATURE_BYTES;
-    if (signedStart < HMAC_ROOM_BYTES || signedEnd < 0 || bytes[end] !== LINE_FEED) return undefined;
+    if (payloadEnd < 0 || signedEnd < 0 || bytes[end] !== LINE_FEED) return undefined;
     if (!hasMark(bytes, start, slot) || !hasAt(bytes, signedStart, logPrefix)) return undefined;
     if (!acceptsPayload(bytes, start + MARK_BYTES, payloadEnd, signedEnd)) return undefined;
     if (!acceptsSignature(bytes, signedStart, signedEnd)) return undefined;
