@@ -28,6 +28,31 @@ export function hashNode(sha256: Sha256, left: Uint8Array, right: Uint8Array): B
   return sha256(nodeInput);
 }
 
+/** Answers the root over 2^level leaves, one after the other: valid until the next call. */
+export function createSubtreeHasher(sha256: Sha256, level: number): (leaves: Uint8Array) => Uint8Array {
+  // A node's input, and behind it the nodes of one level after the other.
+  const bytes = new Uint8Array(nodeInput.length + 2 ** level * HASH_BYTES);
+  bytes[0] = NODE_PREFIX;
+  const input = bytes.subarray(0, nodeInput.length);
+  const nodes = Array.from({ length: 2 ** level }, (_, index) => {
+    const start = input.length + index * HASH_BYTES;
+    return bytes.subarray(start, start + HASH_BYTES);
+  });
+  return (leaves) => {
+    bytes.set(leaves, input.length);
+    for (let count = nodes.length / 2; count >= 1; count /= 2) {
+      for (let index = 0; index < count; index++) {
+        const pair = input.length + index * 2 * HASH_BYTES;
+        bytes.copyWithin(1, pair, pair + 2 * HASH_BYTES);
+        const node = nodes[index] as Bytes;
+        const hash = sha256(input, node);
+        if (hash !== node) node.set(hash);
+      }
+    }
+    return nodes[0] as Bytes;
+  };
+}
+
 /** The largest power of two below `size`, which is at least 2. Sizes go beyond 32 bits, so nothing here shifts. */
 function splitOf(size: number): number {
   let split = 1;
@@ -46,6 +71,8 @@ export function rangeLength(size: number): number {
 export interface CompactRange {
   readonly size: number;
   append(leafHash: Uint8Array): void;
+  /** Appends a complete subtree over 2^level leaves by its root. The size is a multiple of as many. */
+  appendSubtree(level: number, root: Uint8Array): void;
   /** Of the empty tree: the hash of nothing. */
   root(): Bytes;
   /** The subtrees' roots one after the other. */
@@ -61,7 +88,8 @@ export interface CompactRangeStart {
 const EMPTY_RANGE: CompactRangeStart = { size: 0, hashes: new Uint8Array(0) };
 
 /**
- * @param onNode Told of each node that is complete from now on: `level` 1 is over two leaves.
+ * @param onNode Told of each node that is complete from now on, but for those inside of a subtree: `level` 1 is over two
+ * leaves.
  * @throws RangeError when the hashes do not fit the size.
  */
 export function createCompactRange(
@@ -75,19 +103,25 @@ export function createCompactRange(
   let count = size;
   const stack: Uint8Array[] = [];
   for (let at = 0; at < hashes.length; at += HASH_BYTES) stack.push(hashes.slice(at, at + HASH_BYTES));
+  const push = (level: number, root: Uint8Array): void => {
+    let hash = root;
+    let above = level;
+    for (let rest = count / 2 ** level; rest % 2 === 1; rest = Math.floor(rest / 2)) {
+      hash = hashNode(sha256, stack.pop() as Uint8Array, hash);
+      onNode(++above, hash);
+    }
+    stack.push(hash);
+    count += 2 ** level;
+  };
   return {
     get size() {
       return count;
     },
-    append(leafHash) {
-      let hash = leafHash;
-      let level = 0;
-      for (let rest = count; rest % 2 === 1; rest = Math.floor(rest / 2)) {
-        hash = hashNode(sha256, stack.pop() as Uint8Array, hash);
-        onNode(++level, hash);
-      }
-      stack.push(hash);
-      count += 1;
+    append: (leafHash) => push(0, leafHash),
+    appendSubtree(level, root) {
+      if (count % 2 ** level !== 0) throw new RangeError(`${count} leaves are no place for a subtree of 2^${level}`);
+      if (level > 0) onNode(level, root);
+      push(level, root);
     },
     root() {
       let hash = stack.at(-1);

@@ -89,12 +89,22 @@ const SHORT_MESSAGE_BYTES = 1_024;
 const INNER_PAD = 0x36;
 const OUTER_PAD = 0x5c;
 
+/** What a signer's `signBehindRoom` has for itself. */
+export const HMAC_ROOM_BYTES = BLOCK_BYTES;
+
+/** Signs with one key. A code may be written `into` 32 bytes. */
+export interface HmacSha256 {
+  sign(message: Uint8Array, into?: Bytes): Bytes;
+  /** Signs what stands behind the room at the beginning of `bytes`, and writes over that, so that no message is copied. */
+  signBehindRoom(bytes: Uint8Array, into?: Bytes): Bytes;
+}
+
 /**
- * HMAC-SHA256 (RFC 2104) that answers at once. The signer keeps the padded key. The code may be written `into` 32 bytes.
+ * HMAC-SHA256 (RFC 2104) that answers at once. The signer keeps the padded key.
  *
  * @throws RangeError when the key is empty: anyone could sign with it.
  */
-export function createHmacSha256(key: Uint8Array, sha256: Sha256): (message: Uint8Array, into?: Bytes) => Bytes {
+export function createHmacSha256(key: Uint8Array, sha256: Sha256): HmacSha256 {
   if (key.length === 0) throw new RangeError("Cannot sign with an empty key");
   const block = new Uint8Array(BLOCK_BYTES);
   block.set(key.length > BLOCK_BYTES ? sha256(key) : key);
@@ -102,17 +112,21 @@ export function createHmacSha256(key: Uint8Array, sha256: Sha256): (message: Uin
   const outer = new Uint8Array(BLOCK_BYTES + 32);
   outer.set(block.map((byte) => byte ^ OUTER_PAD));
   const innerDigest = outer.subarray(BLOCK_BYTES);
-  let scratch = new Uint8Array(BLOCK_BYTES + SHORT_MESSAGE_BYTES);
-  scratch.set(inner);
-  return (message, into) => {
-    const end = BLOCK_BYTES + message.length;
-    if (end > scratch.length) {
-      scratch = new Uint8Array(end * 2);
-      scratch.set(inner);
-    }
-    scratch.set(message, BLOCK_BYTES);
-    const digest = sha256(scratch.subarray(0, end), innerDigest);
+  let scratch = new Uint8Array(HMAC_ROOM_BYTES + SHORT_MESSAGE_BYTES);
+
+  const signBehindRoom = (bytes: Uint8Array, into?: Bytes): Bytes => {
+    bytes.set(inner);
+    const digest = sha256(bytes, innerDigest);
     if (digest !== innerDigest) innerDigest.set(digest);
     return sha256(outer, into);
+  };
+  return {
+    sign(message, into) {
+      const end = HMAC_ROOM_BYTES + message.length;
+      if (end > scratch.length) scratch = new Uint8Array(end * 2);
+      scratch.set(message, HMAC_ROOM_BYTES);
+      return signBehindRoom(scratch.subarray(0, end), into);
+    },
+    signBehindRoom,
   };
 }

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { sha256Hex } from "../../src/crypto/digest.ts";
 import { decodeHex, encodeHex } from "../../src/crypto/hex.ts";
 import { createHmacSigner } from "../../src/crypto/hmac.ts";
-import { createHmacSha256, portableSha256 } from "../../src/crypto/sha256.ts";
+import { createHmacSha256, HMAC_ROOM_BYTES, portableSha256 } from "../../src/crypto/sha256.ts";
 
 const bytes = (hex: string): Uint8Array => decodeHex(hex) as Uint8Array;
 
@@ -55,7 +55,7 @@ describe("HMAC-SHA256 that answers at once", () => {
       ],
     ] as const;
     for (const [key, message, code] of cases) {
-      assert.equal(encodeHex(createHmacSha256(bytes(key), portableSha256)(bytes(message))), code);
+      assert.equal(encodeHex(createHmacSha256(bytes(key), portableSha256).sign(bytes(message))), code);
     }
   });
 
@@ -65,9 +65,13 @@ describe("HMAC-SHA256 that answers at once", () => {
         fc.uint8Array({ minLength: 1, maxLength: 150 }),
         fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 3 }),
         async (key, messages) => {
-          const sign = createHmacSha256(key, portableSha256);
+          const { sign, signBehindRoom } = createHmacSha256(key, portableSha256);
           for (const message of messages) {
-            assert.deepEqual(sign(message), await createHmacSigner(key).sign(message));
+            const code = await createHmacSigner(key).sign(message);
+            assert.deepEqual(sign(message), code);
+            const behindRoom = new Uint8Array([...new Uint8Array(HMAC_ROOM_BYTES), ...message]);
+            assert.deepEqual(signBehindRoom(behindRoom), code);
+            assert.deepEqual(behindRoom.subarray(HMAC_ROOM_BYTES), message);
           }
         },
       ),

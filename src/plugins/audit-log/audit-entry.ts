@@ -4,12 +4,13 @@
 import { encodeBase64Url } from "../../crypto/base64.ts";
 import { encodeHex } from "../../crypto/hex.ts";
 import { LEAF_PREFIX } from "../../crypto/merkle-tree.ts";
-import { createHmacSha256, type Sha256 } from "../../crypto/sha256.ts";
+import { createHmacSha256, type HmacSha256, type Sha256 } from "../../crypto/sha256.ts";
 import { type Bytes, toBytes } from "../../crypto/utf8.ts";
 import { createJsonBytes } from "./json-bytes.ts";
 
 export const SIGNATURE_VERSION = "v1";
-const FORMAT = "pylon-audit-v1";
+/** What the signed array begins with. */
+export const ENTRY_FORMAT = "pylon-audit-v1";
 const LINE_FEED = 0x0a;
 
 /** As in the entity `AuditLog`; absent is null. */
@@ -41,17 +42,15 @@ export function isErased({ salt, before, after }: AuditEntry): boolean {
 }
 
 /** A key that signs entries. */
-export interface EntryKey {
+export interface EntryKey extends HmacSha256 {
   /** The first 8 hex digits of the key's SHA-256. */
   readonly id: string;
-  /** The 32 bytes of the message's code, which may be written `into` as many. */
-  readonly sign: (message: Uint8Array, into?: Bytes) => Bytes;
 }
 
 /** @throws RangeError when the secret is empty. */
 export function createEntryKey(sha256: Sha256, secret: string): EntryKey {
   const bytes = toBytes(secret);
-  return { id: encodeHex(sha256(bytes)).slice(0, 8), sign: createHmacSha256(bytes, sha256) };
+  return { id: encodeHex(sha256(bytes)).slice(0, 8), ...createHmacSha256(bytes, sha256) };
 }
 
 export function formatSignature(keyId: string, code: Uint8Array): string {
@@ -88,7 +87,7 @@ export function createEntryHasher(sha256: Sha256): EntryHasher {
       const { logId, id, actorType, actorId, tenantId, entity, rowId, operation, createdAt } = entry;
       // Behind one byte: with a zero there it is the leaf's own input.
       signedEnd = json.writeList(1, [
-        FORMAT,
+        ENTRY_FORMAT,
         logId,
         id,
         actorType,

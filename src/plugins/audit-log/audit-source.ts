@@ -5,6 +5,7 @@ import type { AuditEntry } from "./audit-entry.ts";
 import { AUDIT_LOG, CHECKPOINT_TABLE, firstCheckpointId, noteOf, toEntry } from "./audit-tables.ts";
 import { type ReadTile, tileReader } from "./audit-tiles.ts";
 import { type Head, readHead } from "./audit-tree.ts";
+import type { PackedTile } from "./packed-tile.ts";
 
 export interface StoredCheckpoint {
   readonly id: string;
@@ -25,6 +26,8 @@ export interface AuditSource {
   /** Entries that wait for their place. */
   readPending(): AsyncIterable<readonly AuditEntry[]>;
   readTile: ReadTile;
+  /** Where a source can write out entries by itself. Undefined when that takes a closer look. */
+  readPacked?(index: number): Promise<PackedTile | undefined>;
   /** Over trees of `from` leaves and more, in the order of their ids. */
   readCheckpoints(from: number): AsyncIterable<StoredCheckpoint>;
 }

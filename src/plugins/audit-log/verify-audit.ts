@@ -1,22 +1,29 @@
 // Verifies a log: builds its tree again from its entries, tile by tile, and compares everything with everything. Memory does
-// not grow with the log. Where a row and the tree part, the tree is followed, so that one change is one finding.
+// not grow with the log.
 
 import { encodeBase64 } from "../../crypto/base64.ts";
 import { createEd25519Signer, deriveSeed } from "../../crypto/ed25519.ts";
 import { equalBytes } from "../../crypto/merkle-proof.ts";
-import { type CompactRange, createCompactRange, createTreeProofs, HASH_BYTES } from "../../crypto/merkle-tree.ts";
+import {
+  type CompactRange,
+  createCompactRange,
+  createSubtreeHasher,
+  createTreeProofs,
+} from "../../crypto/merkle-tree.ts";
 import { portableSha256, type Sha256 } from "../../crypto/sha256.ts";
 import { type Checkpoint, createVerifier, parseVerifierKey, type Verifier } from "../../crypto/signed-note.ts";
 import { isPylonError } from "../../core/errors.ts";
-import { type AuditEntry, createEntryKey, type EntryKey, keyIdOf } from "./audit-entry.ts";
+import { createEntryKey } from "./audit-entry.ts";
 import { defaultOrigin, LOG_KEY_INFO } from "./audit-keys.ts";
 import { type AuditReport, createFindings, describeOutcome, type Findings, type Outcome } from "./audit-report.ts";
 import type { AuditSource } from "./audit-source.ts";
-import { createTileSeals, hashAt, holdsAt, nodesOf, type Tile, TILE_WIDTH, type TileSeals } from "./audit-tiles.ts";
+import { createTileSeals, nodesOf, TILE_HEIGHT, TILE_WIDTH } from "./audit-tiles.ts";
 import type { Head } from "./audit-tree.ts";
-import { createAnchors, readOutside, type Anchors } from "./anchors.ts";
-import { createEntryCheck, type EntryCheck } from "./entry-check.ts";
-import { createUpperTiles, type UpperTiles } from "./upper-tiles.ts";
+import { createAnchors, readOutside } from "./anchors.ts";
+import { checkTiles, type Verification } from "./check-tiles.ts";
+import { createEntryCheck } from "./entry-check.ts";
+import { createPackedCheck } from "./packed-tile.ts";
+import { createUpperTiles } from "./upper-tiles.ts";
 
 export type { AuditEntry } from "./audit-entry.ts";
 export type { AuditReport, Finding, Verdict } from "./audit-report.ts";
@@ -44,27 +51,6 @@ export interface VerifyOptions {
 }
 
 const MAX_FINDINGS = 1_000;
-
-/** Everything that one verification works with. */
-interface Verification {
-  readonly source: AuditSource;
-  readonly head: Head;
-  readonly sha256: Sha256;
-  readonly findings: Findings;
-  readonly entryKeys: ReadonlyMap<string, EntryKey>;
-  readonly entries: EntryCheck;
-  readonly anchors: Anchors;
-  readonly seals: TileSeals;
-  readonly upper: UpperTiles;
-  readonly range: CompactRange;
-  /** The first place that is checked. */
-  readonly from: number;
-  /** A checkpoint from outside commits to everything below. */
-  readonly coveredSize: number;
-  /** When the entries at the last proven and the last place were written. */
-  readonly times: { proven: string | null; newest: string | null };
-}
-
 async function verifiersOf(evidence: AuditEvidence, sha256: Sha256, origin: string): Promise<Verifier[]> {
   const given = (evidence.verifierKeys ?? []).flatMap((text) => parseVerifierKey(sha256, text.trim()) ?? []);
   const derived = (evidence.signingKeys ?? []).map(async (secret) => {
@@ -72,107 +58,6 @@ async function verifiersOf(evidence: AuditEvidence, sha256: Sha256, origin: stri
     return createVerifier(sha256, origin, signer.publicKey);
   });
   return [...given, ...(await Promise.all(derived))];
-}
-
-/** Compares the request ids of a tile, and the seal over them. */
-function checkRequests(run: Verification, index: number, tile: Tile, slots: readonly (AuditEntry | undefined)[]): void {
-  const { findings, head, source } = run;
-  const first = index * TILE_WIDTH;
-  const width = Math.min(TILE_WIDTH, head.size - first);
-  const lines = (tile.requests ?? "").split("\n");
-  if (source.isSnapshot ? lines.length !== width : lines.length < width) findings.add("REQUEST_MISMATCH", first);
-  let signature: string | null = null;
-  for (let slot = 0; slot < width; slot++) {
-    const entry = slots[slot];
-    if (!entry) continue;
-    signature = entry.signature;
-    if ((entry.requestId ?? "") !== lines[slot]) findings.add("REQUEST_MISMATCH", first + slot);
-  }
-  if (tile.seal === null) {
-    // Whoever signs the last entry seals the tile with it.
-    if (signature !== null) findings.add("SEAL_BAD", first);
-    return;
-  }
-  const keyId = keyIdOf(tile.seal);
-  const key = run.entryKeys.get(keyId ?? "");
-  if (key ? !run.seals.holds(key, index, tile) : keyId === undefined) findings.add("SEAL_BAD", first);
-  else if (!key && first >= run.coveredSize)
-    findings.add("UNKNOWN_KEY", first, { note: "of the seal over request ids" });
-}
-
-/** Checks one place. Answers the leaf that the tree has there, as far as that can be known. */
-function checkLeaf(run: Verification, seq: number, entry: AuditEntry | undefined, tile: Tile | undefined): Uint8Array {
-  const { findings, times } = run;
-  const slot = seq % TILE_WIDTH;
-  const leaf = entry && run.entries.check(entry);
-  if (!entry) findings.add("ROW_MISSING", seq);
-  if (entry && seq === run.coveredSize - 1) times.proven = entry.createdAt;
-  if (entry) times.newest = entry.createdAt;
-  if (leaf && tile && holdsAt(tile, slot, leaf)) return leaf;
-  const stored = tile && hashAt(tile, slot);
-  if (tile && (leaf || !stored)) findings.add("LEAF_MISMATCH", seq);
-  return stored ?? leaf ?? new Uint8Array(HASH_BYTES);
-}
-
-/**
- * Checks the entries of a tile, and adds its leaves to the tree. Answers whether there is anything of it: a head that claims
- * what was never there must not be followed to its end.
- */
-async function checkTile(
-  run: Verification,
-  index: number,
-  slots: readonly (AuditEntry | undefined)[],
-): Promise<boolean> {
-  const { head, findings, range, anchors, source } = run;
-  const first = index * TILE_WIDTH;
-  const end = Math.min(first + TILE_WIDTH, head.size);
-  const tile = await source.readTile(0, index);
-  if (!tile && slots.length === 0) {
-    findings.add("ROW_MISSING", first, { count: head.size - first });
-    return false;
-  }
-  if (!tile) findings.add("TILE_MISSING", first);
-  const isWatched = await anchors.reaches(end);
-  for (let seq = Math.max(first, run.from); seq < end; seq++) {
-    range.append(checkLeaf(run, seq, slots[seq - first], tile));
-    if (isWatched) await anchors.compare(range.size, () => range.root());
-  }
-  if (tile) {
-    const extra = tile.hashes.length - (end - first) * HASH_BYTES;
-    if (source.isSnapshot ? extra !== 0 : extra < 0) findings.add("TILE_MISMATCH", first);
-    checkRequests(run, index, tile, slots);
-  }
-  await run.upper.compare();
-  return true;
-}
-
-/** Reads the entries in order and hands them over by the tile. */
-async function checkEntries(run: Verification): Promise<void> {
-  const { source, head, findings } = run;
-  let index = Math.floor(run.from / TILE_WIDTH);
-  let slots: (AuditEntry | undefined)[] = [];
-  const advanceTo = async (next: number): Promise<boolean> => {
-    for (; index < next; index++) {
-      if (!(await checkTile(run, index, slots))) return false;
-      slots = [];
-    }
-    return true;
-  };
-  for await (const batch of source.readEntries(index * TILE_WIDTH)) {
-    for (const entry of batch) {
-      const seq = entry.seq ?? -1;
-      if (seq >= head.size) {
-        if (source.isSnapshot) findings.add("ROW_UNEXPECTED", seq);
-        continue;
-      }
-      const tile = Math.floor(seq / TILE_WIDTH);
-      if (tile > index && !(await advanceTo(tile))) return;
-      if (slots[seq % TILE_WIDTH]) findings.add("ROW_DUPLICATE", seq);
-      slots[seq % TILE_WIDTH] = entry;
-    }
-    if (!source.isSnapshot && (batch.at(-1)?.seq ?? 0) >= head.size) break;
-  }
-  await advanceTo(Math.ceil(head.size / TILE_WIDTH));
 }
 
 /** Rows behind the end of a log that may have grown: read first, so that the head is at least as new as they are. */
@@ -255,6 +140,8 @@ async function open(
     sha256,
     findings,
     entryKeys,
+    packed: createPackedCheck({ sha256, logId, keys }),
+    rootOfTile: createSubtreeHasher(sha256, TILE_HEIGHT),
     entries: createEntryCheck({ sha256, logId, keys: entryKeys, coveredSize, findings }),
     anchors: createAnchors({
       source,
@@ -317,7 +204,7 @@ export async function verifyAudit(
   if (!head) return reportNoLog(source);
   const { run, first } = await open(source, head, evidence, options);
   const { findings, range, entries, anchors } = run;
-  await checkEntries(run);
+  await checkTiles(run);
   await run.upper.finish();
   await anchors.finish();
   await checkBehindEnd(run);
