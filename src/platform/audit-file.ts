@@ -114,6 +114,16 @@ function createSource(db: DatabaseSync): AuditSource {
       const rows = db.prepare(`SELECT ${COLUMNS} FROM "${AUDIT_LOG}" ${where} ORDER BY seq`).iterate(logId, from);
       yield* batches(rows, logId);
     },
+    async readMisplaced() {
+      if (!has(AUDIT_LOG)) return [];
+      // A number that is too large to read exactly is told as nearly as possible; what is no number counts as larger than all.
+      const sql = `SELECT CAST(seq AS REAL) AS seq FROM "${AUDIT_LOG}"
+        WHERE seq < 0 OR seq > ${Number.MAX_SAFE_INTEGER} ORDER BY "${AUDIT_LOG}".seq LIMIT ${BATCH}`;
+      return db
+        .prepare(sql)
+        .all()
+        .map((row) => Number(row["seq"]));
+    },
     async *readPending() {
       if (!has(AUDIT_LOG)) return;
       const logId = headLogId();

@@ -44,8 +44,9 @@ async function judge(text: string, verifiers: readonly Verifier[]): Promise<Judg
 
 export interface OutsideOptions {
   readonly notes: readonly string[];
-  readonly verifiers: readonly Verifier[];
-  readonly origin: string;
+  readonly verifiersOf: (origin: string) => readonly Verifier[];
+  /** Undefined when there is no log that could have one. */
+  readonly origin: string | undefined;
   /** Leaves of the log as it is. */
   readonly size: number;
   readonly findings: Findings;
@@ -53,17 +54,21 @@ export interface OutsideOptions {
 
 /** The usable checkpoints from outside that the log is long enough for, by size. */
 export async function readOutside(options: OutsideOptions): Promise<Checkpoint[]> {
-  const { notes, verifiers, origin, size, findings } = options;
+  const { notes, verifiersOf, origin, size, findings } = options;
   const usable: Checkpoint[] = [];
   for (const text of notes) {
+    // In the name that it has itself: the same key may have signed for another log.
+    const verifiers = verifiersOf(parseCheckpoint(parseNote(text)?.text ?? "")?.origin ?? "");
     const { checkpoint, isSigned } = await judge(text, verifiers);
     if (!checkpoint) findings.add("EVIDENCE_BAD", null, { note: "it is no signed checkpoint" });
     else if (verifiers.length === 0)
       findings.add("UNKNOWN_KEY", checkpoint.size - 1, { note: "no log key to check a checkpoint with" });
     else if (!isSigned)
       findings.add("EVIDENCE_BAD", checkpoint.size - 1, { note: "its signature is not of this log's key" });
-    else if (checkpoint.origin !== origin)
-      findings.add("EVIDENCE_BAD", checkpoint.size - 1, { note: "it is of another log" });
+    else if (origin !== undefined && checkpoint.origin !== origin)
+      findings.add("EVIDENCE_BAD", checkpoint.size - 1, {
+        note: `it is of the log ${checkpoint.origin}, and this one is ${origin}: another database, or one that was put in its place`,
+      });
     else if (checkpoint.size > size) findings.add("SIZE_REGRESSION", size, { count: checkpoint.size - size });
     else usable.push(checkpoint);
   }

@@ -4,6 +4,7 @@ import { defineErrors, type ErrorFactory } from "../../core/errors.ts";
 
 export const auditError: ErrorFactory<
   | "AUDIT_HEAD_MISSING"
+  | "AUDIT_PLACE_TAKEN"
   | "AUDIT_NO_KEY"
   | "AUDIT_NO_FILES"
   | "AUDIT_FILE_UNWRITABLE"
@@ -15,6 +16,12 @@ export const auditError: ErrorFactory<
     status: 500,
     message: "The audit log has lost its head, so nothing can be recorded",
     hint: "Run `pylon audit verify`; restore the table _pylon_audit_head from a backup",
+  },
+  AUDIT_PLACE_TAKEN: {
+    status: 500,
+    message:
+      "Somebody else has changed the rows of the audit log: the next entry cannot have its place, so nothing is recorded",
+    hint: "Run `pylon audit verify`; it names the row",
   },
   AUDIT_NO_KEY: {
     status: 409,

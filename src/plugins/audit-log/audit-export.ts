@@ -150,6 +150,10 @@ function createLeafTiles(open: () => Chunks): (index: number) => Promise<Tile | 
   };
 }
 
+function isPlace(seq: unknown, from: number): boolean {
+  return typeof seq === "number" && Number.isSafeInteger(seq) && seq >= from;
+}
+
 /** Opens a file of the export. */
 export type OpenFile = (name: string) => Chunks;
 
@@ -169,10 +173,13 @@ export async function exportSource(manifest: ExportManifest, open: OpenFile): Pr
     firstSeq: async () => (size > from ? from : undefined),
     async *readEntries(first) {
       for await (const batch of readEntries(manifest.entries, open(entriesFile(manifest.entries)))) {
-        const wanted = batch.filter(({ seq }) => typeof seq === "number" && seq >= first);
+        // What has no place of this export is among the first.
+        const wanted = batch.filter(({ seq }) => Number(seq) >= first || (first <= from && !isPlace(seq, from)));
         if (wanted.length > 0) yield wanted;
       }
     },
+    // Where entries are read, these are among them.
+    readMisplaced: async () => [],
     async *readPending() {
       // Only what has a place is exported.
     },

@@ -75,13 +75,13 @@ type StoreEntry = (tx: Tx, entry: AuditEntry, seq: number | null) => Promise<voi
 
 const insertEntry: StoreEntry = async (tx, entry, seq) => {
   const outcome = await tx.insert(AUDIT_LOG, { ...entry, seq });
-  // An id is never made twice, so the conflict is over the place: somebody has put a row there.
-  if (outcome.kind === "conflict") throw auditError("AUDIT_HEAD_MISSING");
+  // An id is never made twice, so the conflict is over the place.
+  if (outcome.kind === "conflict") throw auditError("AUDIT_PLACE_TAKEN");
 };
 
 const updateSeq: StoreEntry = async (tx, { id }, seq) => {
   const outcome = await tx.update(AUDIT_LOG, id, { seq });
-  if (outcome.kind !== "updated") throw auditError("AUDIT_HEAD_MISSING");
+  if (outcome.kind !== "updated") throw auditError("AUDIT_PLACE_TAKEN");
 };
 
 function createPlacer({ store, sha256, clock, config }: AuditLogOptions, logId: string, keys: AuditKeys): Placer {

@@ -26,7 +26,10 @@ export const FINDINGS = {
   UNSIGNED: { severity: "unproven", message: "The entry is not signed" },
   UNKNOWN_KEY: { severity: "unproven", message: "The key is not known here" },
   EVIDENCE_BAD: { severity: "unproven", message: "A given checkpoint cannot be used" },
-  FRESHNESS_UNPROVEN: { severity: "unproven", message: "No checkpoint from outside of the database was given" },
+  FRESHNESS_UNPROVEN: {
+    severity: "unproven",
+    message: "No checkpoint from outside of the database shows that this is the newest state",
+  },
   NO_LOG: { severity: "unproven", message: "There is no audit log here" },
 } as const satisfies Readonly<Record<string, { severity: "tampered" | "unproven"; message: string }>>;
 

@@ -23,6 +23,8 @@ export interface AuditSource {
   firstSeq(): Promise<number | undefined>;
   /** Entries with a place from `from` on, in the order of their places. */
   readEntries(from: number): AsyncIterable<readonly AuditEntry[]>;
+  /** Places that entries have and no entry can have: below 0, or too large to be one. A few of them tell enough. */
+  readMisplaced(): Promise<readonly number[]>;
   /** Entries that wait for their place. */
   readPending(): AsyncIterable<readonly AuditEntry[]>;
   readTile: ReadTile;
@@ -46,7 +48,7 @@ export function storeSource(reader: Reader): AuditSource {
     startsAt: 0,
     readHead: () => readHead(reader),
     async firstSeq() {
-      const where = [{ column: "seq", op: "ne", value: null } as const];
+      const where = [{ column: "seq", op: "gte", value: 0 } as const];
       const [first] = await reader.find(AUDIT_LOG, { where, order: bySeq, limit: 1 });
       return (first && toEntry(first).seq) ?? undefined;
     },
@@ -57,6 +59,12 @@ export function storeSource(reader: Reader): AuditSource {
         if (page.length < PAGE) return;
         next = (page.at(-1)?.seq ?? next) + 1;
       }
+    },
+    async readMisplaced() {
+      const below = { column: "seq", op: "lt", value: 0 } as const;
+      const above = { column: "seq", op: "gt", value: Number.MAX_SAFE_INTEGER } as const;
+      const found = [below, above].map((condition) => reader.find(AUDIT_LOG, { where: [condition], limit: PAGE }));
+      return (await Promise.all(found)).flat().map(({ seq }) => Number(seq));
     },
     async *readPending() {
       const where = [{ column: "seq", op: "eq", value: null } as const];

@@ -155,7 +155,11 @@ async function checkEntries(run: Verification, from: number, until: number): Pro
   };
   for await (const batch of source.readEntries(index * TILE_WIDTH)) {
     for (const entry of batch) {
-      const seq = entry.seq ?? -1;
+      const seq: unknown = entry.seq;
+      if (typeof seq !== "number" || !Number.isSafeInteger(seq) || seq < 0) {
+        findings.add("ROW_UNEXPECTED", typeof seq === "number" ? seq : null, { note: "this is no place" });
+        continue;
+      }
       if (seq >= head.size) {
         if (source.isSnapshot) findings.add("ROW_UNEXPECTED", seq);
         continue;

@@ -51,13 +51,15 @@ export interface VerifyOptions {
 }
 
 const MAX_FINDINGS = 1_000;
-async function verifiersOf(evidence: AuditEvidence, sha256: Sha256, origin: string): Promise<Verifier[]> {
+
+/** The keys that may have signed checkpoints in the name of `origin`. */
+async function openVerifiers(evidence: AuditEvidence, sha256: Sha256): Promise<(origin: string) => Verifier[]> {
   const given = (evidence.verifierKeys ?? []).flatMap((text) => parseVerifierKey(sha256, text.trim()) ?? []);
-  const derived = (evidence.signingKeys ?? []).map(async (secret) => {
-    const signer = await createEd25519Signer(await deriveSeed(secret, LOG_KEY_INFO));
-    return createVerifier(sha256, origin, signer.publicKey);
-  });
-  return [...given, ...(await Promise.all(derived))];
+  const derived = (evidence.signingKeys ?? []).map(async (secret) =>
+    createEd25519Signer(await deriveSeed(secret, LOG_KEY_INFO)),
+  );
+  const signers = await Promise.all(derived);
+  return (origin) => [...given, ...signers.map(({ publicKey }) => createVerifier(sha256, origin, publicKey))];
 }
 
 /** Rows behind the end of a log that may have grown: read first, so that the head is at least as new as they are. */
@@ -68,6 +70,10 @@ async function checkBehindEnd({ source, head, findings }: Verification): Promise
     for (const { seq } of batch) if (seq !== null && seq >= (now?.size ?? 0)) findings.add("ROW_UNEXPECTED", seq);
     return;
   }
+}
+
+async function checkMisplaced({ source, findings }: Pick<Verification, "source" | "findings">): Promise<void> {
+  for (const seq of await source.readMisplaced()) findings.add("ROW_UNEXPECTED", seq, { note: "this is no place" });
 }
 
 async function checkPending({ source, entries }: Verification): Promise<number> {
@@ -119,9 +125,10 @@ async function open(
   const { sha256 = portableSha256, maxFindings = MAX_FINDINGS } = options;
   const findings = createFindings(maxFindings);
   const origin = evidence.origin ?? defaultOrigin(head.logId);
-  const verifiers = await verifiersOf(evidence, sha256, origin);
+  const verifiersOf = await openVerifiers(evidence, sha256);
+  const verifiers = verifiersOf(origin);
   const notes = evidence.checkpoints ?? [];
-  const outside = await readOutside({ notes, verifiers, origin, size: head.size, findings });
+  const outside = await readOutside({ notes, verifiersOf, origin, size: head.size, findings });
   const first = Math.min((await source.firstSeq()) ?? source.startsAt, head.size);
   // What retention leaves begins with a tile, so anything that is missing in the first one is missing.
   const retained = source.startsAt > 0 ? source.startsAt : Math.floor(first / TILE_WIDTH) * TILE_WIDTH;
@@ -187,10 +194,18 @@ function report(outcome: Outcome, findings: Findings): AuditReport {
   };
 }
 
-async function reportNoLog(source: AuditSource): Promise<AuditReport> {
+/** Nothing but a checkpoint can tell that there was a log. */
+async function reportNoLog(
+  source: AuditSource,
+  evidence: AuditEvidence,
+  { sha256 = portableSha256 }: VerifyOptions,
+): Promise<AuditReport> {
   const findings = createFindings(MAX_FINDINGS);
   const first = await source.firstSeq();
   findings.add(first === undefined ? "NO_LOG" : "HEAD_MISSING", first ?? null);
+  await checkMisplaced({ source, findings });
+  const [verifiersOf, notes] = [await openVerifiers(evidence, sha256), evidence.checkpoints ?? []];
+  await readOutside({ notes, verifiersOf, origin: evidence.origin, size: 0, findings });
   return report(NOTHING, findings);
 }
 
@@ -201,13 +216,14 @@ export async function verifyAudit(
   options: VerifyOptions = {},
 ): Promise<AuditReport> {
   const head = await source.readHead();
-  if (!head) return reportNoLog(source);
+  if (!head) return reportNoLog(source, evidence, options);
   const { run, first } = await open(source, head, evidence, options);
   const { findings, range, entries, anchors } = run;
   await checkTiles(run);
   await run.upper.finish();
   await anchors.finish();
   await checkBehindEnd(run);
+  await checkMisplaced(run);
   const pending = await checkPending(run);
   entries.finish();
   if (first > source.startsAt && !evidence.incremental) await checkCut(run, first);

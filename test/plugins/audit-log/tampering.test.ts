@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash, createHmac } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 
-import type { AuditReport } from "../../../src/plugins/audit-log/verify-audit.ts";
+import { storeSource } from "../../../src/plugins/audit-log/audit-source.ts";
+import { type AuditReport, verifyAudit } from "../../../src/plugins/audit-log/verify-audit.ts";
 import { canonicalJson } from "../../../src/core/canonical-json.ts";
 import { redactRow } from "../../../src/plugins/audit-log/redact.ts";
 import { createSystemClock } from "../../../src/core/clock.ts";
@@ -36,6 +37,14 @@ function tampered(edit: (db: DatabaseSync) => void): LogFile {
 }
 
 const found = (report: AuditReport): [string, number | null][] => report.findings.map(({ code, seq }) => [code, seq]);
+
+function rowAtFirst(): Row {
+  let row: Row = {};
+  original.edit((db) => {
+    row = rowAt(db, 0);
+  });
+  return row;
+}
 
 interface Row {
   readonly [column: string]: string | number | null;
@@ -144,6 +153,25 @@ describe("forge", () => {
     }).verify();
     expect(found(report)).toContainEqual(["ROW_UNEXPECTED", 300]);
   });
+  for (const seq of [-5n, 9_007_199_254_740_993n, 9_223_372_036_854_775_807n]) {
+    test(`a row at the place ${seq}, which is none`, async () => {
+      const names = Object.keys(rowAtFirst());
+      const columns = names.map((name) => (name === "id" ? "'01FORGED'" : name === "seq" ? `${seq}` : `"${name}"`));
+      const file = tampered((db) =>
+        db.exec(`INSERT INTO AuditLog (${names.map((name) => `"${name}"`).join(", ")})
+        SELECT ${columns.join(", ")} FROM AuditLog WHERE seq = 5`),
+      );
+      for (const report of [await file.verify({ checkpoints: [checkpoint] }), await file.verify()]) {
+        expect(report.verdict).toBe("tampered");
+        expect(found(report)).toContainEqual(["ROW_UNEXPECTED", Number(seq)]);
+      }
+      // The way in which a live Postgres is read.
+      const live = await file.write(({ store }) =>
+        verifyAudit(storeSource(store.reader), { signingKeys: [KEY], checkpoints: [checkpoint] }),
+      );
+      expect(found(live)).toContainEqual(["ROW_UNEXPECTED", Number(seq)]);
+    });
+  }
   test("an unsigned row in a signed log", async () => {
     const report = await tampered((db) => db.exec("UPDATE AuditLog SET signature = NULL WHERE seq = 40")).verify();
     expect(found(report)).toContainEqual(["UNSIGNED", 40]);
@@ -192,6 +220,12 @@ describe("delete", () => {
   test("everything, head and all", async () => {
     const all = tampered((db) => db.exec("DELETE FROM AuditLog; DELETE FROM _pylon_audit_head"));
     expect((await all.verify()).verdict).toBe("unproven");
+    // Whoever has kept a checkpoint knows better.
+    const report = await all.verify({ checkpoints: [checkpoint] });
+    expect(report.verdict).toBe("tampered");
+    expect(report.findings).toContainEqual(expect.objectContaining({ code: "SIZE_REGRESSION", seq: 0, count: 300 }));
+    const forged = checkpoint.replace("\n300\n", "\n299\n");
+    expect((await all.verify({ checkpoints: [forged] })).verdict).toBe("unproven");
     const head = tampered((db) => db.exec("DELETE FROM _pylon_audit_head"));
     expect(found(await head.verify())).toEqual([["HEAD_MISSING", 0]]);
     const rows = tampered((db) => db.exec("DELETE FROM AuditLog"));
@@ -285,6 +319,9 @@ describe("another history", () => {
       const report = await original.verify({ checkpoints: [note] });
       expect(report.verdict).toBe("unproven");
       expect(found(report)).toContainEqual(["EVIDENCE_BAD", 9]);
+      // It was made with this log's key: whoever put an empty log in this one's place would make such a one.
+      const bad = report.findings.find(({ code }) => code === "EVIDENCE_BAD");
+      expect(bad?.message).toContain(`it is of the log ${note.split("\n")[0]}`);
       const forged = checkpoint.replace("\n300\n", "\n299\n");
       expect(found(await original.verify({ checkpoints: [forged] }))).toContainEqual(["EVIDENCE_BAD", 298]);
     } finally {
