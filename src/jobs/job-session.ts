@@ -127,8 +127,9 @@ class Session implements JobSession {
     this.#timer.stop();
     this.#refresh.stop();
     this.#pump.stopClaiming();
-    for (const seq of this.#runner.abandonWaiting(() => true)) this.#pump.release(seq);
     // Others may begin while what is under way here ends.
+    for (const seq of this.#runner.abandonWaiting(() => true)) this.#pump.release(seq);
+    this.#pump.poke();
     const left = this.#group?.leave();
     await this.#drained(drainMs);
     for (const seq of this.#runner.abandon()) this.#pump.release(seq);
