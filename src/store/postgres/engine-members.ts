@@ -5,11 +5,10 @@ import type { Clock } from "../../core/clock.ts";
 import type { EngineGroup } from "../store.ts";
 import type { PooledConnection } from "./connection-pool.ts";
 import { EngineShare, type Reading } from "./engine-share.ts";
-import { holdEngine, readPresence, releaseEngine } from "./presence.ts";
+import { ENGINE_NUMBERS, holdEngine, readPresence, releaseEngine } from "./presence.ts";
 
 /** Notified when an engine has come or gone: the others look at once. */
 export const ENGINES_CHANNEL = "pylon_engines";
-const MAX_NUMBER = 2 ** 31 - 1;
 
 export interface EngineMembersOptions {
   readonly clock: Clock;
@@ -49,11 +48,11 @@ class Members implements EngineMembers {
   }
 
   join(onChange: () => void): EngineGroup {
-    const { clock } = this.#options;
+    const { clock, random } = this.#options;
     const member: Member = {
       share: new EngineShare(),
       onChange,
-      number: this.#drawNumber(),
+      number: Math.floor(random() * ENGINE_NUMBERS),
       connection: undefined,
       taking: Promise.resolve(),
       isBack: false,
@@ -87,13 +86,11 @@ class Members implements EngineMembers {
     }
   }
 
-  readonly #drawNumber = (): number => Math.floor(this.#options.random() * MAX_NUMBER);
-
   /** First the lock, then the look: of two that come at once, one sees the other. */
   async #take(member: Member, connection: PooledConnection): Promise<void> {
     const { clock } = this.#options;
     try {
-      member.number = await holdEngine(connection, member.number, this.#drawNumber);
+      member.number = await holdEngine(connection, member.number);
       const askedMs = clock.monotonic();
       const { engines } = await readPresence(connection);
       if (this.#connection !== connection) return;

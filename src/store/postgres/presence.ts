@@ -8,6 +8,8 @@ import type { PooledConnection } from "./connection-pool.ts";
 const LOCK_CLASS = 1_349_152_843;
 /** The same of engines, whose second half is a number that each draws for itself. */
 const ENGINE_CLASS = LOCK_CLASS + 1;
+/** From 0 to one less than this. */
+export const ENGINE_NUMBERS: number = 2 ** 31;
 /** How long an owner has to be away. */
 export const GONE_AFTER_MS = 5_000;
 
@@ -42,13 +44,9 @@ export async function endWhenSilent(connection: PooledConnection): Promise<void>
   await connection.query(DROP_THE_SILENT);
 }
 
-/** Says that an engine lives in this process: as `wanted`, or as another number when that is taken. Answers the number. */
-export async function holdEngine(
-  connection: PooledConnection,
-  wanted: number,
-  drawNumber: () => number,
-): Promise<number> {
-  for (let number = wanted; ; number = drawNumber()) {
+/** Says that an engine lives in this process: as `wanted`, or as the next number that is free. Answers the number. */
+export async function holdEngine(connection: PooledConnection, wanted: number): Promise<number> {
+  for (let number = wanted; ; number = (number + 1) % ENGINE_NUMBERS) {
     const { rows } = await connection.query(`SELECT pg_try_advisory_lock(${ENGINE_CLASS}, ${number}) AS held`);
     if (rows[0]?.held === true) return number;
   }
