@@ -7,6 +7,9 @@ export interface HandlerTable {
   ofKind(kind: string): JobHandler | undefined;
   /** By the longest part of the name in front of a colon that is a kind. */
   ofLane(lane: string): JobHandler | undefined;
+  /** Whether there are lanes that are served by one engine at a time, and whether this is one. */
+  readonly hasLanesAlone: boolean;
+  isLaneAlone(lane: string): boolean;
   /** Jobs of the lane that may run at once. */
   laneLimit(lane: string): number;
   /** Milliseconds between the starts of two jobs of the lane; 0 for none. */
@@ -46,6 +49,8 @@ export function createHandlerTable(handlers: readonly JobHandler[]): HandlerTabl
   return {
     ofKind: (kind) => byKind.get(kind),
     ofLane,
+    hasLanesAlone: handlers.some(({ laneAlone }) => laneAlone === true),
+    isLaneAlone: (lane) => ofLane(lane)?.laneAlone === true,
     laneLimit(lane) {
       const limit = ofLane(lane)?.laneConcurrency ?? DEFAULT_LANE_LIMIT;
       return typeof limit === "function" ? limit(lane) : limit;

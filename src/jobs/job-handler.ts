@@ -36,10 +36,15 @@ export interface JobContext {
 export interface JobHandler {
   /** The lanes of its jobs are named `<kind>` or `<kind>:<anything>`. */
   readonly kind: string;
-  /** Jobs of one lane that run at once in this process, 1 or more; a function is asked before each claim. */
+  /**
+   * Each of its lanes is served by one engine at a time, so that its limits hold for all processes together. Otherwise every
+   * engine serves every lane, each within the limits. @default false
+   */
+  readonly laneAlone?: boolean;
+  /** Jobs of one lane that run at once in one engine, 1 or more; a function is asked before each claim. */
   readonly laneConcurrency: number | ((lane: string) => number);
   /**
-   * Milliseconds between the starts of two jobs of a lane in this process, however many are due; 0 for no pause. Asked
+   * Milliseconds between the starts of two jobs of a lane in one engine, however many are due; 0 for no pause. Asked
    * before each claim. Intervals below 20 ms are kept on average. @default none
    */
   readonly laneIntervalMs?: (lane: string) => number;

@@ -35,6 +35,8 @@ export interface JobPumpOptions {
   readonly writer: BatchWriter;
   readonly lanes: LaneSchedule;
   readonly runner: JobRunner;
+  /** Whether the lane is served here. */
+  readonly isServed: (lane: string) => boolean;
   readonly defer: (run: () => void) => void;
   readonly random: () => number;
   readonly log: JobLog;
@@ -206,17 +208,22 @@ class Pump implements JobPump {
   }
 
   #finish(ends: readonly AttemptEnd[], done: BatchDone): void {
-    const { runner, lanes, counters, writer } = this.#options;
+    const { runner, lanes, counters, writer, isServed } = this.#options;
     for (const [i, end] of ends.entries()) this.#settled(end, done.settled[i] === true);
     const nowMs = writer.clock.now();
     for (const claimed of done.claimed) {
       const { lane } = claimed.claim;
       lanes.claimed(claimed, nowMs);
       counters.claimed += claimed.count;
+      const isWanted = this.#isClaiming && isServed(lane.name);
       for (const job of claimed.jobs) {
-        if (this.#isClaiming) runner.start(job, lane, claimed.leaseUntil);
-        // Claimed while the engine was told to stop.
-        else this.release(job.seq);
+        if (isWanted) {
+          runner.start(job, lane, claimed.leaseUntil);
+        } else {
+          // Claimed while the engine was told to stop, or the lane went to another one.
+          this.release(job.seq);
+          lanes.finished(lane, nowMs);
+        }
       }
     }
   }

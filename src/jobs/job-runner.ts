@@ -43,8 +43,8 @@ export interface JobRunner {
   readonly held: ReadonlyMap<number, JobRun>;
   /** Runs the job now, or when its lane has a slot free. */
   start(job: Job, lane: Lane, leaseUntil: number): void;
-  /** Lets go of the runs that wait for a slot. Answers the seqs of the leases that are to be released. */
-  abandonWaiting(): number[];
+  /** Lets go of the runs of such lanes that wait for a slot. Answers the seqs of the leases that are to be released. */
+  abandonWaiting(isLeft: (lane: Lane) => boolean): number[];
   /** The lease is over: settled, released or refused. */
   drop(run: JobRun): void;
   /** The lease was lost: aborts the run, whose outcome will count for nothing. */
@@ -119,8 +119,8 @@ class Runner implements JobRunner {
     }
   }
 
-  abandonWaiting(): number[] {
-    const waiting = [...this.held.values()].filter((run) => run.state === "waiting");
+  abandonWaiting(isLeft: (lane: Lane) => boolean): number[] {
+    const waiting = [...this.held.values()].filter((run) => run.state === "waiting" && isLeft(run.lane));
     for (const run of waiting) {
       this.drop(run);
       this.#forgetWaiting(run);
@@ -129,7 +129,7 @@ class Runner implements JobRunner {
   }
 
   abandon(): number[] {
-    const waiting = this.abandonWaiting();
+    const waiting = this.abandonWaiting(() => true);
     const abandoned = [...this.held.values()].filter((run) => run.state === "running");
     for (const run of [...abandoned, ...this.#lost]) run.state = "abandoned";
     this.active = 0;

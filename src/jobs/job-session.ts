@@ -3,7 +3,7 @@
 
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
-import type { LaneDue, Store } from "../store/store.ts";
+import type { EngineGroup, LaneDue, Store } from "../store/store.ts";
 import type { HandlerTable } from "./handler-table.ts";
 import type { JobLog } from "./job-log.ts";
 import { createJobPump, type JobPump, type PumpCounters } from "./job-pump.ts";
@@ -84,6 +84,8 @@ class Session implements JobSession {
   readonly #upkeep: readonly RepeatingTask[];
   readonly #unsubscribe: () => void;
   readonly #bell: FreeSlotBell = { ring: () => undefined };
+  /** Undefined when this engine serves every lane. */
+  readonly #group: EngineGroup | undefined;
 
   constructor(options: JobSessionOptions) {
     this.#options = options;
@@ -96,6 +98,7 @@ class Session implements JobSession {
       aheadBelow: limits.capacity / 2,
       capacity: limits.capacity,
       intervalOf: (lane) => handlers.laneIntervalMs(lane),
+      isServed: this.#isServed,
     });
     this.#timer = createWakeTimer(clock, () => this.#advance());
     this.#runner = this.#createRunner();
@@ -107,6 +110,7 @@ class Session implements JobSession {
     this.#unsubscribe = options.store.onDue((due) => this.#learn(due));
     this.#refresh = this.#startRefresh();
     this.#upkeep = this.#startUpkeep();
+    this.#group = handlers.hasLanesAlone ? options.store.joinEngines?.(() => this.#regroup()) : undefined;
   }
 
   gauges(): { readonly running: number; readonly unsettled: number; readonly lanes: number } {
@@ -123,11 +127,15 @@ class Session implements JobSession {
     this.#timer.stop();
     this.#refresh.stop();
     this.#pump.stopClaiming();
-    for (const seq of this.#runner.abandonWaiting()) this.#pump.release(seq);
+    // Others may begin while what is under way here ends.
+    for (const seq of this.#runner.abandonWaiting(() => true)) this.#pump.release(seq);
+    this.#pump.poke();
+    const left = this.#group?.leave();
     await this.#drained(drainMs);
     for (const seq of this.#runner.abandon()) this.#pump.release(seq);
     await this.#pump.close();
     for (const task of this.#upkeep) task.stop();
+    await left;
   }
 
   #drained(drainMs: number): Promise<void> {
@@ -140,6 +148,15 @@ class Session implements JobSession {
         resolve();
       };
     });
+  }
+
+  readonly #isServed = (lane: string): boolean =>
+    this.#group === undefined || !this.#options.handlers.isLaneAlone(lane) || this.#group.owns(lane);
+
+  /** Lanes have gone to other engines, or come from them. */
+  #regroup(): void {
+    for (const seq of this.#runner.abandonWaiting((lane) => !this.#isServed(lane.name))) this.#pump.release(seq);
+    this.wake();
   }
 
   #learn(due: readonly LaneDue[]): void {
@@ -192,6 +209,7 @@ class Session implements JobSession {
       writer: { store, clock, owner, leaseMs: limits.leaseMs },
       lanes: this.#lanes,
       runner: this.#runner,
+      isServed: this.#isServed,
       defer,
       random,
       log,

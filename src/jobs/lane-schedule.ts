@@ -50,6 +50,11 @@ export interface LaneScheduleOptions {
    * an interval is not claimed ahead. @default none has one
    */
   readonly intervalOf?: (lane: string) => number;
+  /**
+   * Whether the lane is served here. One that is not is neither learned nor claimed, and forgotten at the next chance; when it
+   * comes to be, it is learned from then on. @default every lane
+   */
+  readonly isServed?: (lane: string) => boolean;
 }
 
 /** Jobs of one lane that are claimed ahead at the most. */
@@ -113,7 +118,7 @@ class Schedule implements LaneSchedule {
   learn(name: string, dueAt: number, nowMs: number): void {
     // The wheel has to go back with the clock first: it would take what is due in a moment for overdue.
     if (nowMs < this.#nowMs) this.advance(nowMs);
-    if (dueAt > nowMs + this.#options.horizonMs) return;
+    if (dueAt > nowMs + this.#options.horizonMs || !this.#isServed(name)) return;
     const lane = this.#lanes.byName.get(name) ?? this.#lanes.add(name, this.#shares.mannerOf(name, nowMs));
     const isEarlier = dueAt < lane.dueAt;
     if (isEarlier) lane.dueAt = dueAt;
@@ -144,6 +149,10 @@ class Schedule implements LaneSchedule {
     for (let left = lanes; left > 0; left--) {
       const lane = this.#ring.shift();
       if (!lane) break;
+      if (!this.#isServed(lane.name)) {
+        this.#letGo(lane, nowMs);
+        continue;
+      }
       const limit = Math.min(this.#roomOf(lane), this.#paceOf(lane), Math.ceil(jobs / left));
       if (limit < 1 && lane.running === 0) {
         denied.push(lane);
@@ -201,6 +210,18 @@ class Schedule implements LaneSchedule {
     lane.holdUntil = untilMs;
     lane.dueAt = Math.min(lane.dueAt, nowMs);
     if (lane.place === "idle" || lane.place === "sleeping") this.#place(lane, nowMs);
+  }
+
+  #isServed(lane: string): boolean {
+    return this.#options.isServed?.(lane) ?? true;
+  }
+
+  /** Of a lane that is not served here any more nothing is due here. Its turn goes to the next. */
+  #letGo(lane: Lane, nowMs: number): void {
+    lane.place = "idle";
+    lane.dueAt = Infinity;
+    this.#place(lane, nowMs);
+    this.#admit();
   }
 
   #limitOf(lane: Lane): number {

@@ -241,6 +241,17 @@ export type SchemaStep =
 /** The steps, or how to find them under the lock. */
 export type SchemaSteps = readonly SchemaStep[] | ((reader: Reader) => Promise<readonly SchemaStep[]>);
 
+/**
+ * The engines of all processes on one store, among which lanes are divided, as one of them sees it. A lane is owned by one
+ * engine at a time; for some seconds behind a change of members by none.
+ */
+export interface EngineGroup {
+  /** Whether this engine owns the lane now. */
+  owns(lane: string): boolean;
+  /** Owns nothing from now on, and lets the others know. Never rejects; safe to repeat. */
+  leave(): Promise<void>;
+}
+
 export interface Store {
   /** For logs and `/readyz`: never holds a password. */
   readonly name: string;
@@ -269,6 +280,12 @@ export interface Store {
   changeSchema<T>(steps: SchemaSteps, run: (tx: Tx) => Promise<T>): Promise<T>;
   /** Called after a commit that made jobs ready, with the earliest due time per lane. Answers the unsubscriber. */
   onDue(listener: (due: readonly LaneDue[]) => void): () => void;
+  /**
+   * Adds an engine to the group. Alone it owns every lane as soon as the database has answered; beside others its share, once
+   * they know of it. It owns nothing while it cannot tell who else is there. `onChange` is called, not from within, after
+   * `owns` may have come to answer otherwise. Missing where one process serves the store: its engine owns every lane.
+   */
+  joinEngines?(onChange: () => void): EngineGroup;
   /** @throws when the database cannot answer. */
   ping(): Promise<void>;
   /** Waits for writes under way, then releases the file or the connections. Safe to repeat. */

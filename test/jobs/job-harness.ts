@@ -46,6 +46,7 @@ export const hang = (): Promise<JobOutcome> => new Promise(() => undefined);
 export interface HarnessOptions extends Partial<Omit<JobEngineOptions, "handlers">> {
   readonly world?: World;
   readonly laneConcurrency?: JobHandler["laneConcurrency"];
+  readonly laneAlone?: boolean;
   /** By kind; jobs are of kind "work" unless they say otherwise. */
   readonly behaviours?: Readonly<Record<string, Behaviour>>;
 }
@@ -75,6 +76,7 @@ export function createHarness(options: HarnessOptions = {}): Harness {
   const handlers = Object.entries(behaviours).map(([kind, behave]): JobHandler => ({
     kind,
     laneConcurrency: options.laneConcurrency ?? 10,
+    laneAlone: options.laneAlone ?? false,
     run(job, context) {
       calls.push({ id: job.id, attempt: job.attempt, at: clock.now() - START, job, context });
       return behave(job, context);

@@ -10,8 +10,11 @@ import { LaneShares, type SharingLane } from "../../src/jobs/lane-shares.ts";
 const CAPACITY = 64;
 const ROOM = { maxJobs: CAPACITY, maxLanes: CAPACITY };
 
-function createLanes(limitOf: (lane: string) => number = () => 16): LaneSchedule {
-  return createLaneSchedule({ startMs: 0, horizonMs: 300_000, limitOf, capacity: CAPACITY });
+function createLanes(
+  limitOf: (lane: string) => number = () => 16,
+  isServed: (lane: string) => boolean = () => true,
+): LaneSchedule {
+  return createLaneSchedule({ startMs: 0, horizonMs: 300_000, limitOf, isServed, capacity: CAPACITY });
 }
 
 /** Claims whatever is offered, with as many jobs as may be; every lane has more. */
@@ -80,6 +83,32 @@ describe("the places of an engine", () => {
       for (const lane of claimAll(lanes, nowMs).values()) served.add(lane);
     }
     for (const lane of all) assert.ok(served.has(lane), `${lane.name} starved`);
+  });
+
+  it("go to the next in turn when the one whose turn it is has gone to another engine", () => {
+    const gone = new Set<string>();
+    const lanes = createLanes(
+      () => 8,
+      (lane) => !gone.has(lane),
+    );
+    const all = Array.from({ length: 40 }, (_, index) => {
+      lanes.learn(`slow${index}`, 0, 0);
+      const lane = claimAll(lanes, 0).get(`slow${index}`);
+      assert.ok(lane);
+      return lane;
+    });
+    for (const lane of all) while (lane.running > 0) lanes.finished(lane, 15_000, 15_000);
+    for (let round = 0; round < 10; round++) claimAll(lanes, 15_000);
+    const waiting = all.filter((lane) => lane.running === 0);
+    const last = waiting.pop();
+    const running = all.find((lane) => lane.running > 0);
+    assert.ok(last && running && waiting.length > 5);
+    for (const lane of [...waiting, running]) gone.add(lane.name);
+    while (running.running > 0) lanes.finished(running, 30_000, 15_000);
+    const served = new Set<string>();
+    for (let round = 0; round < 50; round++) for (const name of claimAll(lanes, 30_000).keys()) served.add(name);
+    assert.ok(served.has(last.name), "it starved");
+    for (const name of served) assert.ok(!gone.has(name), `${name} was claimed`);
   });
 
   it("are remembered to be held for long of a lane that had nothing to do for a while, for ten minutes", () => {

@@ -58,6 +58,7 @@ export function createDeliveryJob(options: DeliveryJobOptions): JobHandler {
 
   return {
     kind: DELIVERY_KIND,
+    laneAlone: true,
     laneConcurrency: (lane) => lanes.concurrency(lane),
     laneIntervalMs: (lane) => lanes.intervalMs(lane),
     async run(job, context) {

@@ -7,6 +7,7 @@ import { createDueListeners, earliestPerLane } from "../lane-due.ts";
 import { storeError } from "../store-errors.ts";
 import type { SchemaSteps, Store, TableSpec, Tx, WriteOptions } from "../store.ts";
 import { type ConnectionPool, createConnectionPool, createReachability, type Reachability } from "./connection-pool.ts";
+import { createEngineMembers, type EngineMembers } from "./engine-members.ts";
 import type { ConnectOptions, PostgresConnection, PostgresPlatform, SqlResult, SqlValue } from "./postgres-client.ts";
 import { endsConnection, sqlState, toStoreError } from "./postgres-errors.ts";
 import { createReader, PostgresTx } from "./postgres-tx.ts";
@@ -132,6 +133,7 @@ class PostgresStore {
   readonly #jobs: ConnectionPool;
   readonly #readers: ConnectionPool;
   readonly #schema: ConnectionPool;
+  readonly #engines: EngineMembers;
   #channel: ReplicaChannel | undefined;
   #closing: Promise<void> | undefined;
 
@@ -139,6 +141,7 @@ class PostgresStore {
     this.#options = options;
     this.name = nameOf(options.url);
     this.#reachability = createReachability(options.clock);
+    this.#engines = createEngineMembers({ clock: options.clock, random: this.#random });
     const size = options.connections ?? DEFAULT_CONNECTIONS;
     this.#writers = this.#createPool("writing", size, SESSION);
     this.#jobs = this.#createPool("jobs", JOB_CONNECTIONS, SESSION);
@@ -162,6 +165,7 @@ class PostgresStore {
       write: (run, options) => this.write(run, options),
       changeSchema: (steps, run) => this.changeSchema(steps, run),
       onDue: (listener) => this.#listeners.add(listener),
+      joinEngines: (onChange) => this.#engines.join(onChange),
       ping: () => this.ping(),
       close: () => this.close(),
     };
@@ -179,6 +183,7 @@ class PostgresStore {
     this.#channel = await openReplicaChannel({
       clock: this.#options.clock,
       random: this.#random,
+      engines: this.#engines,
       connect: (events) => this.#connect(SESSION, events),
       onDue: (due) => this.#listeners.tell(due),
       onGap: () => void this.#lookAround(),

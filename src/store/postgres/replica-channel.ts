@@ -1,13 +1,15 @@
-// The one connection that stays open: replicas hear through it of each other's work and see who is alive. Everything that
-// goes over it is a hint; while it is away, polling finds the work and leases end by themselves.
+// The one connection that stays open: replicas hear through it of each other's work and see who is alive. News of work is a
+// hint; while the connection is away, polling finds the work, leases end by themselves, and lanes that one engine serves alone
+// wait.
 
 import type { Clock } from "../../core/clock.ts";
 import { earliestPerLane } from "../lane-due.ts";
 import type { LaneDue } from "../store.ts";
 import { PooledConnection } from "./connection-pool.ts";
 import { decodeDue, encodeDue } from "./due-messages.ts";
+import { type EngineMembers, ENGINES_CHANNEL } from "./engine-members.ts";
 import type { PostgresConnection } from "./postgres-client.ts";
-import { createAbsenceWatch, enterStore, holdPresence, readAbsentOwners } from "./presence.ts";
+import { createAbsenceWatch, endWhenSilent, enterStore, holdPresence, readPresence } from "./presence.ts";
 
 const CHANNEL = "pylon_due";
 /** News within this time is sent together. */
@@ -23,6 +25,8 @@ const MAX_RECONNECT_MS = 3_000;
 export interface ReplicaChannelOptions {
   readonly clock: Clock;
   readonly random: () => number;
+  /** The engines that live here. */
+  readonly engines: EngineMembers;
   readonly connect: (events: {
     readonly onNotify: (channel: string, payload: string) => void;
     readonly onClosed: () => void;
@@ -56,6 +60,9 @@ class Channel implements ReplicaChannel {
   #gathering = false;
   #failures = 0;
   #closed = false;
+  #isLooking = false;
+  /** An engine has come or gone: the next look is soon. */
+  #hasNewsOfEngines = false;
   #stopBeat: () => void = () => undefined;
 
   constructor(options: ReplicaChannelOptions) {
@@ -96,13 +103,14 @@ class Channel implements ReplicaChannel {
     this.#stopBeat();
     const connection = this.#connection;
     this.#connection = undefined;
+    this.#options.engines.detach();
     // Given back here, not when the server notices: whoever opens the store next is then alone.
     await connection?.query("SELECT pg_advisory_unlock_all()").catch(() => undefined);
     connection?.break();
   }
 
   async #connect(): Promise<boolean> {
-    const { clock, connect } = this.#options;
+    const { clock, connect, engines } = this.#options;
     let connection: PooledConnection | undefined;
     const raw = await connect({
       onNotify: (channel, payload) => this.#hear(channel, payload),
@@ -110,14 +118,19 @@ class Channel implements ReplicaChannel {
     });
     connection = new PooledConnection(raw, clock);
     try {
+      await endWhenSilent(connection);
       const alone = await enterStore(connection);
       for (const owner of this.#owners) await holdPresence(connection, owner);
       await connection.query(`LISTEN ${CHANNEL}`);
+      await connection.query(`LISTEN ${ENGINES_CHANNEL}`);
       if (this.#closed || connection.isBroken) throw new Error("Closed while it connected");
       this.#connection = connection;
       this.#absence.forget();
       this.#failures = 0;
-      this.#beat(connection);
+      this.#isLooking = false;
+      this.#hasNewsOfEngines = false;
+      engines.attach(connection);
+      this.#beat(connection, BEAT_MS);
       if (this.#news.length > 0) this.#send();
       return alone;
     } catch (error) {
@@ -127,6 +140,7 @@ class Channel implements ReplicaChannel {
   }
 
   #hear(channel: string, payload: string): void {
+    if (channel === ENGINES_CHANNEL) return this.#lookSoon();
     const message = channel === CHANNEL ? decodeDue(payload) : undefined;
     if (!message || message.sender === this.#sender || this.#closed) return;
     if (message.due) this.#options.onDue(message.due);
@@ -150,23 +164,40 @@ class Channel implements ReplicaChannel {
     if (!this.#closed) this.#news = earliestPerLane([...due, ...this.#news]).slice(-MAX_KEPT);
   }
 
-  #beat(connection: PooledConnection): void {
-    const { clock } = this.#options;
-    this.#stopBeat = clock.setTimer(BEAT_MS, () => {
-      const giveUp = clock.setTimer(ANSWER_MS, () => {
-        connection.break();
-        this.#lose(connection);
-      });
-      readAbsentOwners(connection)
-        .then(
-          (absent) => {
-            this.#absence.observe(absent, clock.monotonic());
-            if (this.#connection === connection) this.#beat(connection);
-          },
-          () => this.#lose(connection),
-        )
-        .finally(giveUp);
+  #lookSoon(): void {
+    if (this.#hasNewsOfEngines) return;
+    this.#hasNewsOfEngines = true;
+    if (this.#connection && !this.#isLooking) this.#beat(this.#connection, GATHER_MS);
+  }
+
+  #beat(connection: PooledConnection, delayMs: number): void {
+    this.#stopBeat();
+    this.#stopBeat = this.#options.clock.setTimer(delayMs, () => this.#look(connection));
+  }
+
+  /** Reads who is there, and again in a beat. */
+  #look(connection: PooledConnection): void {
+    const { clock, engines } = this.#options;
+    this.#isLooking = true;
+    this.#hasNewsOfEngines = false;
+    const giveUp = clock.setTimer(ANSWER_MS, () => {
+      connection.break();
+      this.#lose(connection);
     });
+    const askedMs = clock.monotonic();
+    readPresence(connection)
+      .then(
+        ({ absentOwners, engines: members }) => {
+          if (this.#connection !== connection) return;
+          const answeredMs = clock.monotonic();
+          this.#isLooking = false;
+          this.#absence.observe(absentOwners, answeredMs);
+          engines.observe({ members, askedMs, answeredMs });
+          this.#beat(connection, this.#hasNewsOfEngines ? GATHER_MS : BEAT_MS);
+        },
+        () => this.#lose(connection),
+      )
+      .finally(giveUp);
   }
 
   #lose(connection: PooledConnection | undefined): void {
@@ -175,6 +206,7 @@ class Channel implements ReplicaChannel {
     this.#connection = undefined;
     this.#stopBeat();
     this.#absence.forget();
+    this.#options.engines.detach();
     this.#reconnect();
   }
 
