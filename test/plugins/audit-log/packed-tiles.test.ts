@@ -125,6 +125,11 @@ describe("an untouched log", () => {
     expect(from).toEqual([7 * TILE, 20 * TILE]);
     expect(outcome).toMatchObject({ verdict: "intact", checked: ENTRIES - 500, provenSize: 500 });
   });
+  test("is proven up to an earlier checkpoint, with the time of the entry there", async () => {
+    const { from, outcome } = await lookBothWays(original.path, { checkpoints: [earlier] });
+    expect(from).toEqual([20 * TILE]);
+    expect(outcome).toMatchObject({ verdict: "intact", provenSize: 500, provenAt: expect.any(String) });
+  });
   test("without the key is read by the entry, with ever fewer looks at packed tiles", async () => {
     const { packed, from, outcome } = await lookBothWays(original.path, { signingKeys: [], checkpoints: [] });
     expect(packed).toEqual([0, 8]);
@@ -231,6 +236,14 @@ describe("a log that was tampered with", () => {
       "INSERT INTO AuditLog (id, seq) VALUES ('x', 5000); UPDATE AuditLog SET seq = 100000 WHERE seq = 4",
     "what is no UTF-8 stands in for a replacement character": `UPDATE AuditLog SET rowId = CAST(x'ff' AS TEXT) WHERE seq = 70`,
   };
+  for (const sql of ["DROP INDEX AuditLog_by_seq", edits["the index is over something else"] as string]) {
+    test("without an index over places is not read by the tile, which would read all of it each time", async () => {
+      await tampered(
+        (db) => db.exec(sql),
+        async (path) => expect((await look(path, {}, false)).packed).toEqual([]),
+      );
+    });
+  }
   for (const [what, sql] of Object.entries(edits)) {
     test(`${what}: the report is that of its entries`, async () => {
       await tampered(
