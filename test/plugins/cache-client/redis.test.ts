@@ -404,6 +404,32 @@ describe("cache_client with redis", { skip }, () => {
       }),
     ));
 
+  it("keeps applications in different databases of one server apart, with the same prefix and the same keys", () =>
+    withServer("redis-server", ({ url }) =>
+      withReplicas(`${url}/0`, [REDIS, REDIS], ([a, b]) =>
+        withReplicas(`${url}/1`, [REDIS], async ([other]) => {
+          other?.cache.set("price", "the other application's");
+          other?.cache.invalidate("post:");
+          // Behind both on the server, so that what they publish has been delivered.
+          assert.equal(await other?.cache.fetch("price", () => "lost"), "the other application's");
+          a?.cache.set("post:1", "own");
+          await until(
+            () => b?.cache.get("post:1"),
+            (seen) => seen === "own",
+          );
+          assert.deepEqual([a?.cache.get("price"), b?.cache.get("price")], [undefined, undefined]);
+          assert.equal(await a?.cache.fetch("price", () => "own"), "own");
+          // A stamp of the other's count would void what is written after it.
+          a?.cache.invalidate("post:");
+          a?.cache.set("post:1", "newer");
+          await until(
+            () => b?.cache.get("post:1"),
+            (seen) => seen === "newer",
+          );
+        }),
+      ),
+    ));
+
   it("keeps applications with different prefixes apart, and goes on after FLUSHALL", () =>
     withServer("redis-server", ({ url, tell }) =>
       withReplicas(
