@@ -66,7 +66,7 @@ function publisherOf(config: AuditConfig, { appendFile }: PluginHost): (note: st
 export const auditLogPlugin: Plugin = definePluginType({
   name: "audit_log",
   config: auditConfig,
-  entities: [{ def: auditLogEntity, readOnly: true }],
+  entities: [{ def: auditLogEntity, readOnly: true, unheard: true }],
   tables: AUDIT_TABLES,
   check: checkAuditConfig,
   async setup(config, host) {
