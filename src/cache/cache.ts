@@ -31,7 +31,7 @@ export interface CacheStats {
 
 /**
  * Keys are strings of at most 65,536 characters. Values are JSON and copied in and out, so nobody changes what is cached; a
- * Date is kept as its ISO form, an undefined property is dropped, and what JSON cannot hold is refused.
+ * Date is kept as its ISO form, an undefined property is dropped, and what would not come back as it was is refused.
  */
 export interface Cache {
   /** Undefined on a miss. @throws CACHE_KEY_INVALID */
