@@ -5,14 +5,39 @@ import { describeValue, joinPath, MAX_JSON_DEPTH } from "../core/to-json.ts";
 import { cacheError } from "./cache-errors.ts";
 
 export const MAX_KEY_CHARS = 65_536;
+const MAX_SHOWN_CHARS = 64;
 /** Ten years. */
 export const MAX_TTL_SECS = 315_360_000;
 
 /** @throws CACHE_KEY_INVALID */
 export function assertKey(key: unknown): asserts key is string {
   if (typeof key === "string" && key.length <= MAX_KEY_CHARS) return;
-  const what = typeof key === "string" ? `a string of ${key.length} characters` : typeof key;
+  const what = typeof key === "string" ? `a string of ${key.length} characters` : describeValue(key);
   throw cacheError("CACHE_KEY_INVALID", { message: `Cannot use this as a key: ${what}` });
+}
+
+/** @throws CACHE_LOADER_INVALID */
+export function assertLoader(loader: unknown): asserts loader is () => unknown {
+  if (typeof loader === "function") return;
+  throw cacheError("CACHE_LOADER_INVALID", { message: `Cannot load with this: ${describeValue(loader)}` });
+}
+
+/** Refuses what would be ignored. @throws CACHE_OPTION_INVALID */
+export function assertOptions(options: unknown): void {
+  if (options === undefined || options === null) return;
+  if (typeof options !== "object") {
+    throw cacheError("CACHE_OPTION_INVALID", {
+      message: `Cannot use these options: ${describeValue(options)}`,
+      hint: "Options are an object: { ttl_secs: 60 }",
+    });
+  }
+  for (const name in options) {
+    if (name === "ttl_secs" || name === "stale_secs") continue;
+    const meant = name.toLowerCase().startsWith("stale") ? "stale_secs" : "ttl_secs";
+    throw cacheError("CACHE_OPTION_INVALID", {
+      message: `There is no option "${name.slice(0, MAX_SHOWN_CHARS)}": use ${meant}`,
+    });
+  }
 }
 
 /** Milliseconds; 0 for what is over already. @throws CACHE_OPTION_INVALID */

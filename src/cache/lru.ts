@@ -3,7 +3,7 @@
 
 import type { Json } from "../core/json.ts";
 import type { Cache, CacheFetchOptions, CacheStats } from "./cache.ts";
-import { assertKey, copyIn, copyOut, entryBytes, toMs } from "./cache-input.ts";
+import { assertKey, assertLoader, assertOptions, copyIn, copyOut, entryBytes, toMs } from "./cache-input.ts";
 import { Loads } from "./loads.ts";
 import { type Life, LruTable } from "./lru-table.ts";
 
@@ -83,6 +83,7 @@ class Lru implements Cache {
 
   async fetch<T>(key: string, loader: () => T | Promise<T>, options?: CacheFetchOptions): Promise<T> {
     assertKey(key);
+    assertLoader(loader);
     const nowMs = this.#now();
     // A bad option is refused whether or not it comes to be used.
     this.#lifeOf(options, nowMs);
@@ -100,6 +101,7 @@ class Lru implements Cache {
   }
 
   #lifeOf(options: CacheFetchOptions | undefined, nowMs: number): Life {
+    assertOptions(options);
     const ttlMs = options?.ttl_secs === undefined ? this.#defaultTtlMs : toMs(options.ttl_secs, "ttl_secs");
     const staleMs = options?.stale_secs === undefined ? 0 : toMs(options.stale_secs, "stale_secs");
     return { nowMs, staleAt: nowMs + ttlMs, goneAt: nowMs + ttlMs + staleMs };

@@ -147,6 +147,39 @@ describe("createLru()", () => {
     assert.deepEqual([cache.stats().evictions, cache.stats().expirations], [0, 1]);
   });
 
+  const unknown: readonly (readonly [options: unknown, message: RegExp])[] = [
+    [{ ttl: 5 }, /^PylonError: There is no option "ttl": use ttl_secs$/],
+    [{ ttl_secs: 5, staleSecs: 5 }, /"staleSecs": use stale_secs$/],
+    [{ ["x".repeat(1_000)]: 1 }, /"x{64}": use ttl_secs$/],
+    [60, /^PylonError: Cannot use these options: number$/],
+  ];
+  for (const [options, message] of unknown) {
+    it(`refuses an option that it would ignore: ${JSON.stringify(options).slice(0, 40)}`, async () => {
+      const { cache } = timed();
+      const given = options as { ttl_secs: number };
+      assert.throws(() => cache.set("a", 1, given), code("CACHE_OPTION_INVALID"));
+      assert.throws(() => cache.set("a", 1, given), message);
+      await assert.rejects(
+        cache.fetch("a", () => 1, given),
+        message,
+      );
+      assert.equal(cache.get("a"), undefined);
+    });
+  }
+
+  it("says what a key or a loader is that it cannot use", async () => {
+    const { cache } = timed();
+    assert.throws(() => cache.get(null as unknown as string), /^PylonError: Cannot use this as a key: null$/);
+    assert.throws(() => cache.delete([] as unknown as string), /: array$/);
+    cache.set("there", 1);
+    for (const loader of [undefined, null, { ttl_secs: 5 }, "value"]) {
+      // Whether or not it comes to be used.
+      for (const key of ["there", "missing"]) {
+        await assert.rejects(cache.fetch(key, loader as unknown as () => number), code("CACHE_LOADER_INVALID"));
+      }
+    }
+  });
+
   class Money {
     readonly cents = 5;
     toJSON(): string {
