@@ -250,7 +250,7 @@ function buildServer(core: Core): Server {
   server = createHttpServer({
     routes,
     run: createRouteRunner({
-      identify: (authorization) => (authorization === null ? Promise.resolve(ANONYMOUS) : auth.identify(authorization)),
+      identify: (...credentials) => auth.identify(...credentials),
       maxBodyBytes: settings.maxBodyBytes,
       idempotency,
     }),

@@ -1,5 +1,5 @@
-// Turns an Authorization header into an identity. Whatever is presented and not recognised is INVALID_TOKEN: only a
-// request without the header is anonymous.
+// Turns the headers of a request into an identity. Whatever is presented and not recognised is INVALID_TOKEN: only a request
+// without any is anonymous.
 
 import type { Clock } from "../core/clock.ts";
 import { ADMIN, ANONYMOUS, type Identity } from "../core/identity.ts";
@@ -22,12 +22,16 @@ import { matchesSecret } from "./secret-match.ts";
  */
 const MAX_HASHED_TOKENS = 10_000;
 
+/** Of one header: null or undefined when there is none. */
+type HeaderValue = string | null | undefined;
+
 export interface Authenticator {
   /**
-   * @param authorization the header's value; null or undefined when there is none.
+   * @param authorization `Authorization`, which alone counts when it is there.
+   * @param apiKey `X-API-Key`: an API key and no other token.
    * @throws INVALID_TOKEN for anything presented that is unknown, expired or of another scheme; JWKS_UNAVAILABLE.
    */
-  identify(authorization: string | null | undefined): Promise<Identity>;
+  identify(authorization: HeaderValue, apiKey?: HeaderValue): Promise<Identity>;
 }
 
 export interface AuthenticatorOptions {
@@ -120,18 +124,26 @@ async function findKey(token: string, keyId: string, lookup: Lookup): Promise<Id
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const { adminToken, jwt } = options;
   const lookup: Lookup = { ...options, hashes: createRecentMap(MAX_HASHED_TOKENS) };
+  const recogniseKey = async (token: string): Promise<Identity | null> => {
+    const keyId = apiKeyIdOf(token);
+    return keyId === null ? null : await findKey(token, keyId, lookup);
+  };
   const recognise = async (token: string): Promise<Identity | null> => {
     if (adminToken && matchesSecret(token, adminToken)) return ADMIN;
     if (isSessionToken(token)) return await findSession(token, lookup);
-    const keyId = apiKeyIdOf(token);
-    if (keyId !== null) return await findKey(token, keyId, lookup);
+    if (apiKeyIdOf(token) !== null) return await recogniseKey(token);
     return jwt ? await jwt.verify(token) : null;
   };
+  const recogniseBearer = async (authorization: string): Promise<Identity | null> => {
+    const token = parseBearer(authorization);
+    return token === null ? null : await recognise(token);
+  };
   return {
-    async identify(authorization) {
-      if (authorization === null || authorization === undefined) return ANONYMOUS;
-      const token = parseBearer(authorization);
-      const identity = token === null ? null : await recognise(token);
+    async identify(authorization, apiKey) {
+      const bearer = authorization ?? null;
+      const key = apiKey ?? null;
+      if (bearer === null && key === null) return ANONYMOUS;
+      const identity = bearer === null ? await recogniseKey(key ?? "") : await recogniseBearer(bearer);
       if (!identity) throw authError("INVALID_TOKEN");
       return identity;
     },

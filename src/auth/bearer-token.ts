@@ -6,6 +6,7 @@ import { randomHex } from "../core/ids.ts";
 const MAX_TOKEN_CHARS = 8192;
 const SCHEME = /^Bearer +([^\s,]+) *$/i;
 const SESSION_TOKEN = /^pylon_[0-9a-f]{64}$/;
+const API_KEY_ID = /^[0-9a-f]{24}$/;
 const API_KEY = /^pk_([0-9a-f]{24})_[0-9a-f]{64}$/;
 
 const TOKEN_BYTES = 32;
@@ -24,6 +25,11 @@ export function isSessionToken(token: string): boolean {
 /** The public part of an API key, or null when the token is not shaped like one. */
 export function apiKeyIdOf(token: string): string | null {
   return API_KEY.exec(token)?.[1] ?? null;
+}
+
+/** Whether `text` is shaped like the public part of one. */
+export function isApiKeyId(text: string): boolean {
+  return API_KEY_ID.test(text);
 }
 
 /** 256 random bits: nothing that can be guessed, so its plain SHA-256 may be stored. */

@@ -76,7 +76,7 @@ export function createAuth(options: AuthOptions): Auth {
   const jwt = options.jwt && createJwtVerifier(options.jwt, { clock, fetch: fetchKeys });
   const authenticator = createAuthenticator({ reader: store.reader, clock, memberships, adminToken, jwt });
   return {
-    identify: (authorization) => authenticator.identify(authorization),
+    identify: (authorization, apiKey) => authenticator.identify(authorization, apiKey),
     mintForUser: createSessionMinter({ users, sessions }),
     sessions,
     apiKeys,

@@ -31,14 +31,14 @@ export interface CacheStats {
 
 /**
  * Keys are strings of at most 65,536 characters. Values are JSON and copied in and out, so nobody changes what is cached; a
- * Date is kept as its ISO form, an undefined property is dropped, and what JSON cannot hold is refused.
+ * Date is kept as its ISO form, an undefined property is dropped, and what would not come back as it was is refused.
  */
 export interface Cache {
   /** Undefined on a miss. @throws CACHE_KEY_INVALID */
   get(key: string): Json | undefined;
   /** @throws CACHE_KEY_INVALID, CACHE_VALUE_INVALID, CACHE_OPTION_INVALID */
   set(key: string, value: unknown, options?: CacheSetOptions): void;
-  /** Whether there was something to remove. */
+  /** Whether there was something to remove; with a shared server, in what this process holds of it. */
   delete(key: string): boolean;
   /** Removes every key that starts with `prefix`; answers how many. Costs what it removes. */
   invalidate(prefix: string): number;
@@ -46,6 +46,8 @@ export interface Cache {
    * The value of `key`, loaded when it is missing: one loader per key runs at a time, and whoever asks meanwhile gets its
    * answer. What `loader` rejects with is theirs and is not cached, nor is undefined. A key that is set, deleted or
    * invalidated while its loader runs keeps that: what was loaded is answered, not stored.
+   *
+   * @throws CACHE_KEY_INVALID, CACHE_LOADER_INVALID, CACHE_OPTION_INVALID
    */
   fetch<T>(key: string, loader: () => T | Promise<T>, options?: CacheFetchOptions): Promise<T>;
   stats(): CacheStats;

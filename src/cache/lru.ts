@@ -5,7 +5,7 @@ import type { Json } from "../core/json.ts";
 import type { Cache, CacheFetchOptions, CacheStats } from "./cache.ts";
 import { createSystemClock } from "../core/clock.ts";
 import { CacheTime, exactTime, LAG_MS, type TimeSource } from "./cache-time.ts";
-import { assertKey, copyIn, copyOut, entryBytes, toMs } from "./cache-input.ts";
+import { assertKey, assertLoader, assertOptions, copyIn, copyOut, entryBytes, toMs } from "./cache-input.ts";
 import { Loads } from "./loads.ts";
 import { type Life, LruTable } from "./lru-table.ts";
 
@@ -87,6 +87,7 @@ class Lru implements Cache {
 
   async fetch<T>(key: string, loader: () => T | Promise<T>, options?: CacheFetchOptions): Promise<T> {
     assertKey(key);
+    assertLoader(loader);
     // A bad option is refused whether or not it comes to be used.
     this.#lifeOf(options);
     const fresh = this.#table.get(key, this.#time);
@@ -108,6 +109,7 @@ class Lru implements Cache {
 
   /** Of what is kept from now on. A life that is long may end a little early. */
   #lifeOf(options: CacheFetchOptions | undefined): Life {
+    assertOptions(options);
     const ttlMs = options?.ttl_secs === undefined ? this.#defaultTtlMs : toMs(options.ttl_secs, "ttl_secs");
     const nowMs = ttlMs > LAG_MS ? this.#time.recent() : this.#time.now();
     const staleMs = options?.stale_secs === undefined ? 0 : toMs(options.stale_secs, "stale_secs");

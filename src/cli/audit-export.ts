@@ -29,21 +29,26 @@ import type { AuditSource } from "../plugins/audit-log/audit-source.ts";
 import { nodesOf } from "../plugins/audit-log/audit-tiles.ts";
 import { type Head } from "../plugins/audit-log/audit-tree.ts";
 import { type AuditTarget, openAuditTarget, readKeys } from "./audit-target.ts";
-import { cliError } from "./cli-errors.ts";
+import { cliError, usageError } from "./cli-errors.ts";
 import type { CliPlatform } from "./cli-platform.ts";
 import type { ParsedArguments, RunCommand } from "./command.ts";
+
+const NAME = "audit export";
 
 /** @throws USAGE */
 function readFormat({ values }: ParsedArguments): EntriesFormat {
   const format = values.get("format") ?? "ndjson";
   const known = ENTRIES_FORMATS.find((name) => name === format);
   if (known) return known;
-  throw cliError("USAGE", { message: `--format is ndjson or csv, not "${format.slice(0, 40)}"` });
+  throw usageError(NAME, `--format is ndjson or csv, not "${format.slice(0, 40)}"`);
 }
 
 /** The folder to make; undefined: standard output. @throws USAGE, STORE_UNSUPPORTED */
-function readTarget({ values }: ParsedArguments, { cwd }: CliPlatform): string | undefined {
+function readTarget({ values, switches }: ParsedArguments, { cwd }: CliPlatform): string | undefined {
   const target = values.get("to");
+  if (target === undefined && switches.has("json")) {
+    throw usageError(NAME, "--json needs --to FOLDER: without it the entries themselves are printed");
+  }
   if (target === undefined) return undefined;
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(target)) {
     throw cliError("EXPORT_TARGET_UNSUPPORTED", {
@@ -61,16 +66,30 @@ function readTarget({ values }: ParsedArguments, { cwd }: CliPlatform): string |
   return path;
 }
 
-/** A size of the tree, or the first entry that was written at a time or later. @throws USAGE */
-async function readSince({ values }: ParsedArguments, source: AuditSource, head: Head): Promise<number> {
+/** A place in the log, or a time as ISO 8601; undefined: its beginning. @throws USAGE */
+function readSince({ values }: ParsedArguments): number | string | undefined {
   const since = values.get("since");
+  if (since === undefined) return undefined;
+  if (/^\d{1,15}$/.test(since)) return Number(since);
+  const time = normalizeDatetime(/^\d{4}-\d{2}-\d{2}$/.test(since) ? `${since}T00:00:00Z` : since);
+  if (time === undefined) throw usageError(NAME, "--since is a place in the log, or an ISO 8601 time");
+  return time;
+}
+
+interface Wanted {
+  readonly format: EntriesFormat;
+  /** The folder to make; undefined: standard output. */
+  readonly dir: string | undefined;
+  readonly since: number | string | undefined;
+}
+
+/** The first entry of the export: that of a place, or the first that was written at a time or later. */
+async function findStart(since: Wanted["since"], source: AuditSource, head: Head): Promise<number> {
   const first = Math.max((await source.firstSeq()) ?? source.startsAt, source.startsAt);
   if (since === undefined) return first;
-  if (/^\d{1,15}$/.test(since)) return Math.min(Math.max(Number(since), first), head.size);
-  const time = normalizeDatetime(/^\d{4}-\d{2}-\d{2}$/.test(since) ? `${since}T00:00:00Z` : since);
-  if (time === undefined) throw cliError("USAGE", { message: "--since is a place in the log, or an ISO 8601 time" });
+  if (typeof since === "number") return Math.min(Math.max(since, first), head.size);
   for await (const batch of source.readEntries(first)) {
-    const found = batch.find(({ createdAt }) => createdAt >= time);
+    const found = batch.find(({ createdAt }) => createdAt >= since);
     if (found) return found.seq ?? first;
   }
   return head.size;
@@ -185,12 +204,16 @@ async function writeFolder(
   return count;
 }
 
-async function exportTarget(args: ParsedArguments, platform: CliPlatform, target: AuditTarget): Promise<void> {
+async function exportTarget(
+  { format, dir, since }: Wanted,
+  args: ParsedArguments,
+  platform: CliPlatform,
+  target: AuditTarget,
+): Promise<void> {
   const { source } = target;
-  const [format, dir] = [readFormat(args), readTarget(args, platform)];
   const head = await source.readHead();
   if (!head) throw cliError("APP_INVALID", { message: "There is no audit log here" });
-  const stretch: Stretch = { source, head, from: await readSince(args, source, head), format };
+  const stretch: Stretch = { source, head, from: await findStart(since, source, head), format };
   if (dir === undefined) {
     await writeEntries(stretch, async (text) => platform.stdout.write(text));
     return;
@@ -204,9 +227,10 @@ async function exportTarget(args: ParsedArguments, platform: CliPlatform, target
 }
 
 export const auditExport: RunCommand = async (args, platform) => {
+  const wanted = { format: readFormat(args), dir: readTarget(args, platform), since: readSince(args) };
   const target = await openAuditTarget(args, platform);
   try {
-    await exportTarget(args, platform, target);
+    await exportTarget(wanted, args, platform, target);
     return 0;
   } finally {
     await target.close();

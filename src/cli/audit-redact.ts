@@ -4,14 +4,14 @@ import { createSystemClock } from "../core/clock.ts";
 import { redactRow } from "../plugins/audit-log/redact.ts";
 import { withAuditWriter } from "./audit-writer.ts";
 import { countOf } from "./banner.ts";
-import { cliError } from "./cli-errors.ts";
+import { usageError } from "./cli-errors.ts";
 import type { ParsedArguments, RunCommand } from "./command.ts";
 
 /** @throws USAGE */
 function required({ values }: ParsedArguments, name: string): string {
   const value = values.get(name);
   if (value !== undefined) return value;
-  throw cliError("USAGE", { message: `\`pylon audit redact\` needs --${name}` });
+  throw usageError("audit redact", `\`pylon audit redact\` needs --${name}`);
 }
 
 export const auditRedact: RunCommand = (args, platform) => {

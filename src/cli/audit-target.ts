@@ -3,6 +3,7 @@
 
 import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { isPylonError, messageOf } from "../core/errors.ts";
 import { isObject } from "../core/json.ts";
 import { SILENT_LOG } from "../core/log.ts";
 import { portableSha256, type Sha256 } from "../crypto/sha256.ts";
@@ -12,6 +13,7 @@ import { type ExportManifest, exportSource, MANIFEST_FILE, parseManifest } from 
 import { createAuditKeys, defaultOrigin } from "../plugins/audit-log/audit-keys.ts";
 import { type AuditSource, storeSource } from "../plugins/audit-log/audit-source.ts";
 import { AUDIT_TABLES, auditLogEntity } from "../plugins/audit-log/audit-tables.ts";
+import { toStoreError } from "../store/sqlite/sqlite-errors.ts";
 import { toTableSpec } from "../manifest/tables.ts";
 import { cliError } from "./cli-errors.ts";
 import type { CliPlatform } from "./cli-platform.ts";
@@ -60,6 +62,21 @@ async function openExport(dir: string): Promise<AuditTarget> {
   return { source, config: undefined, dir: undefined, manifest, name: dir, close: async () => undefined };
 }
 
+/** @throws STORE_UNSUPPORTED for what is no SQLite file */
+async function openFile(platform: CliPlatform, path: string): ReturnType<CliPlatform["openAuditFile"]> {
+  try {
+    return await platform.openAuditFile(path);
+  } catch (error) {
+    const coded = toStoreError(error);
+    if (!isPylonError(coded, "STORE_FAILED")) throw coded;
+    throw cliError("STORE_UNSUPPORTED", {
+      message: `Cannot read "${path}": ${messageOf(error)}`,
+      hint: "Name the application's folder, its SQLite file, or an exported folder",
+      cause: error,
+    });
+  }
+}
+
 async function openDatabase(
   platform: CliPlatform,
   database: Database,
@@ -68,7 +85,7 @@ async function openDatabase(
     if (!existsSync(database.path)) {
       throw cliError("DATABASE_NOT_FOUND", { message: `There is no database at "${database.path}"` });
     }
-    const file = await platform.openAuditFile(database.path);
+    const file = await openFile(platform, database.path);
     return { source: file.source, name: database.name, close: async () => file.close() };
   }
   const store = await platform.openStore(database, () => undefined);

@@ -12,7 +12,7 @@ import { CHECKPOINTS_FILE, type ExportManifest } from "../plugins/audit-log/audi
 import { type AuditReport, FINDINGS, type Finding, type Verdict } from "../plugins/audit-log/audit-report.ts";
 import { verifyAudit } from "../plugins/audit-log/verify-audit.ts";
 import { type AuditTarget, openAuditTarget, readKeys } from "./audit-target.ts";
-import { cliError } from "./cli-errors.ts";
+import { usageError } from "./cli-errors.ts";
 import type { CliPlatform } from "./cli-platform.ts";
 import type { ExitCode, ParsedArguments, RunCommand } from "./command.ts";
 import { createPaint, type Paint, wantsColour } from "./paint.ts";
@@ -28,7 +28,7 @@ function readNotes(args: ParsedArguments, { cwd }: CliPlatform, target: AuditTar
   const option = args.values.get("checkpoint");
   const given = option === undefined ? [] : [resolve(cwd, option)];
   const missing = given.find((path) => !existsSync(path));
-  if (missing !== undefined) throw cliError("USAGE", { message: `There is no checkpoint at "${missing}"` });
+  if (missing !== undefined) throw usageError("audit verify", `There is no checkpoint at "${missing}"`);
   const { config, dir } = target;
   // Another database than the application's own, such as an older backup, is not behind because of what is newer.
   const file = args.values.has("db") ? undefined : config?.checkpoint_file;

@@ -3,7 +3,7 @@
 
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { cliError } from "./cli-errors.ts";
+import { cliError, usageError } from "./cli-errors.ts";
 import type { CliPlatform } from "./cli-platform.ts";
 import type { ParsedArguments, RunCommand } from "./command.ts";
 import { makeNewFile } from "./new-file.ts";
@@ -22,7 +22,7 @@ export function renderSize(bytes: number): string {
 function readTarget({ values }: ParsedArguments, { cwd }: Pick<CliPlatform, "cwd">): string {
   const target = values.get("to");
   if (target !== undefined) return resolve(cwd, target);
-  throw cliError("USAGE", { message: "`pylon backup` needs --to FILE: the file to make" });
+  throw usageError("backup", "`pylon backup` needs --to FILE: the file to make");
 }
 
 /** @throws USAGE for a server: what it stores is that server's to copy. */

@@ -45,3 +45,8 @@ export const cliError: ErrorFactory<
   FILES_UNWRITABLE: { status: 500, message: "Cannot write the files" },
   EXPORT_TARGET_UNSUPPORTED: { status: 500, message: "This build cannot export there" },
 });
+
+/** USAGE of one command, by its name. */
+export function usageError(command: string, message: string): Error {
+  return cliError("USAGE", { message, hint: `\`pylon help ${command}\` says how it is called` });
+}

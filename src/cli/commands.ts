@@ -108,7 +108,7 @@ export const COMMANDS: readonly Command[] = [
       { name: "to", value: "FOLDER", summary: "an empty or new folder" },
       { name: "key", value: "KEY", summary: "as of audit verify" },
       DB,
-      JSON_OUTPUT,
+      { name: "json", summary: "with --to: print one JSON document about what was written" },
     ],
   },
   {
@@ -152,6 +152,11 @@ export const COMMANDS: readonly Command[] = [
     options: [],
   },
 ];
+
+/** Those whose name is `word` and another one. */
+export function commandsBelow(word: string): readonly Command[] {
+  return COMMANDS.filter(({ name }) => name.startsWith(`${word} `));
+}
 
 /** By name or alias. */
 export function findCommand(name: string): Command | undefined {

@@ -1,7 +1,7 @@
 // Reads the words behind a command by the command's own table. Nothing is guessed: what the table does not hold is refused,
 // with the nearest thing that it does hold.
 
-import { cliError } from "./cli-errors.ts";
+import { cliError, usageError } from "./cli-errors.ts";
 import type { Command, OptionSpec, ParsedArguments } from "./command.ts";
 import { findNearest } from "./nearest-name.ts";
 
@@ -17,10 +17,6 @@ function findOption(command: Command, name: string): OptionSpec {
     message: `Unknown option of \`pylon ${command.name}\`: "--${name}"`,
     hint: nearest ? `Did you mean --${nearest}?` : `\`pylon help ${command.name}\` lists its options`,
   });
-}
-
-function usage(command: Command, message: string): Error {
-  return cliError("USAGE", { message, hint: `\`pylon help ${command.name}\` says how it is called` });
 }
 
 /** `--name=value` as two. */
@@ -42,25 +38,27 @@ export function parseArguments(command: Command, words: readonly string[]): Pars
   const readOption = (word: string): void => {
     const [name, inline] = splitWord(word);
     const option = findOption(command, name);
-    if (switches.has(name) || values.has(name)) throw usage(command, `--${name} is there twice`);
+    if (switches.has(name) || values.has(name)) throw usageError(command.name, `--${name} is there twice`);
     if (option.value === undefined) {
-      if (inline !== undefined) throw usage(command, `--${name} takes no value`);
+      if (inline !== undefined) throw usageError(command.name, `--${name} takes no value`);
       switches.add(name);
       return;
     }
     const value = inline ?? (rest[0]?.startsWith("--") ? undefined : rest.shift());
-    if (value === undefined || value === "") throw usage(command, `--${name} needs a value: --${name} ${option.value}`);
+    if (value === undefined || value === "")
+      throw usageError(command.name, `--${name} needs a value: --${name} ${option.value}`);
     values.set(name, value);
   };
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
     if (word === "--") positional.push(...rest.splice(0));
     else if (word.startsWith("--")) readOption(word);
-    else if (word.startsWith("-") && word !== "-") throw usage(command, `Unknown option: "${word}"`);
+    else if (word.startsWith("-") && word !== "-") throw usageError(command.name, `Unknown option: "${word}"`);
     else positional.push(word);
   }
   const extra = positional[command.arguments.length];
-  if (extra !== undefined) throw usage(command, `Unexpected argument of \`pylon ${command.name}\`: "${extra}"`);
+  if (extra !== undefined)
+    throw usageError(command.name, `Unexpected argument of \`pylon ${command.name}\`: "${extra}"`);
   const missing = command.arguments.slice(positional.length).find((argument) => argument.isRequired);
-  if (missing) throw usage(command, `\`pylon ${command.name}\` needs ${missing.name}: ${missing.summary}`);
+  if (missing) throw usageError(command.name, `\`pylon ${command.name}\` needs ${missing.name}: ${missing.summary}`);
   return { positional, switches, values };
 }

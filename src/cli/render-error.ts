@@ -2,6 +2,7 @@
 // expected shows where in the program it happened.
 
 import { isPylonError, messageOf, type Problem } from "../core/errors.ts";
+import { toStoreError } from "../store/sqlite/sqlite-errors.ts";
 import type { Paint } from "./paint.ts";
 
 function renderProblem({ path, message }: Problem, paint: Paint): string {
@@ -14,7 +15,8 @@ function isRepeated(message: string, [first, ...others]: readonly Problem[]): bo
 }
 
 /** Ends with a line feed. */
-export function renderError(error: unknown, paint: Paint): string {
+export function renderError(thrown: unknown, paint: Paint): string {
+  const error = toStoreError(thrown);
   if (!isPylonError(error)) return renderBug(error, paint);
   const { code, message, hint, details = [], cause } = error;
   const problems = isRepeated(message, details) ? [] : details.map((problem) => renderProblem(problem, paint));
@@ -30,7 +32,8 @@ function renderBug(error: unknown, paint: Paint): string {
 }
 
 /** For `--json`: one document. */
-export function errorDocument(error: unknown): Readonly<Record<string, unknown>> {
+export function errorDocument(thrown: unknown): Readonly<Record<string, unknown>> {
+  const error = toStoreError(thrown);
   if (!isPylonError(error)) return { error: { code: "INTERNAL", message: messageOf(error) } };
   const { code, message, hint, details } = error;
   return {

@@ -72,6 +72,20 @@ export function renderCommandHelp(command: Command): string {
   ].join("\n");
 }
 
+/** Of commands whose names begin with the same word. */
+export function renderGroupHelp(word: string, commands: readonly Command[]): string {
+  return [
+    `Usage: pylon ${word} COMMAND [ARGUMENTS]`,
+    ...renderTable(
+      "Commands:",
+      commands.map((command) => ({ left: renderCall(command), right: command.summary })),
+    ),
+    "",
+    `\`pylon help ${word} COMMAND\` explains one.`,
+    "",
+  ].join("\n");
+}
+
 export interface ProgramHelp {
   readonly version: string;
   readonly commands: readonly Command[];

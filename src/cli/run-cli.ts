@@ -3,6 +3,7 @@
 import { isPylonError } from "../core/errors.ts";
 import type { CliPlatform } from "./cli-platform.ts";
 import type { ExitCode, RunCommand } from "./command.ts";
+import { commandsBelow } from "./commands.ts";
 import { requireCommand } from "./help.ts";
 import { createPaint, wantsColour } from "./paint.ts";
 import { parseArguments } from "./parse-arguments.ts";
@@ -39,6 +40,9 @@ function splitCommand(words: readonly string[]): { readonly name: string; readon
   const [first = "help", second, ...rest] = words;
   const pair = `${first} ${second}`;
   if (second !== undefined && Object.hasOwn(LOADERS, pair)) return { name: pair, rest };
+  // A first word by itself, such as `audit`, asks for what there is of it.
+  const isAsking = words.length === 1 || asksForHelp(words.slice(1));
+  if (isAsking && commandsBelow(first).length > 0) return { name: "help", rest: [first] };
   return { name: first, rest: words.slice(1) };
 }
 

@@ -3,6 +3,7 @@
 
 import type { Problem } from "../core/errors.ts";
 import { isJson, isObject, type Json, type JsonObject } from "../core/json.ts";
+import { toJson } from "../core/to-json.ts";
 import { normalizeDatetime } from "../manifest/datetime-text.ts";
 import { idTarget, type PlainFieldType } from "../manifest/field-type.ts";
 import type { EntityDef, FieldDef } from "../manifest/manifest.ts";
@@ -86,6 +87,16 @@ const BOOL_OF_TEXT: ReadonlyMap<string, boolean> = new Map([
   ["false", false],
 ]);
 
+function explainJson(value: unknown): string {
+  if (isJson(value)) return "JSON text cannot hold U+0000 or a lone surrogate";
+  const copied = toJson(value);
+  if (copied.ok) return "Expected a JSON value";
+  const at = copied.path === "" ? "" : ` at ${copied.path}`;
+  // `1e400` is JSON, and read as Infinity.
+  const wanted = /^-?Infinity$|^NaN$/.test(copied.message) ? "finite numbers" : "a JSON value";
+  return `Expected ${wanted}, got ${copied.message}${at}`;
+}
+
 const READERS: Readonly<Record<PlainFieldType, TypeReader>> = {
   string: TEXT,
   richtext: TEXT,
@@ -112,10 +123,7 @@ const READERS: Readonly<Record<PlainFieldType, TypeReader>> = {
   },
   json: {
     accept: (value) => (isJson(value) && isStorableJson(value) ? value : undefined),
-    explain: (value) =>
-      isJson(value)
-        ? "JSON text cannot hold U+0000 or a lone surrogate"
-        : "Expected a JSON value at most 64 levels deep",
+    explain: explainJson,
     fromText: () => undefined,
   },
 };

@@ -5,8 +5,9 @@ import { authError } from "../auth/auth-errors.ts";
 import { createInviteInput, inviteTokenParam } from "../auth/auth-inputs.ts";
 import type { Auth } from "../auth/create-auth.ts";
 import { ORG_ROLES } from "../auth/organisation-roles.ts";
+import { isUlid } from "../core/ids.ts";
 import { defineRoute, type Route } from "../plugin/route.ts";
-import { cursorQuery } from "./auth-org-routes.ts";
+import { cursorQuery, placeOf } from "./auth-org-routes.ts";
 import { doneOf, objectOf, pageOf, TEXT, TIME } from "./openapi-schema.ts";
 
 const TAG = "organisations";
@@ -51,7 +52,7 @@ function listInvites(auth: Auth): Route {
       404: { description: "No such organisation for the caller" },
     },
     async handle({ identity, params, query }) {
-      return { status: 200, json: await auth.invites.list(identity, params.id ?? "", query.cursor) };
+      return { status: 200, json: await auth.invites.list(identity, params.id ?? "", placeOf(query.cursor, isUlid)) };
     },
   });
 }

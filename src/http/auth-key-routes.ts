@@ -2,9 +2,10 @@
 // Idempotency-Key.
 
 import { createApiKeyInput } from "../auth/auth-inputs.ts";
+import { isApiKeyId } from "../auth/bearer-token.ts";
 import type { Auth } from "../auth/create-auth.ts";
 import { defineRoute, type Route } from "../plugin/route.ts";
-import { cursorQuery } from "./auth-org-routes.ts";
+import { cursorQuery, placeOf } from "./auth-org-routes.ts";
 import { doneOf, objectOf, pageOf, TEXT, TEXT_OR_NULL, TEXTS, TIME, TIME_OR_NULL } from "./openapi-schema.ts";
 
 const TAG = "api keys";
@@ -51,7 +52,7 @@ function listKeys(auth: Auth): Route {
     query: cursorQuery,
     answers: { 200: { description: "A page of keys, without the keys themselves", schema: pageOf(objectOf(VIEW)) } },
     async handle({ identity, query }) {
-      return { status: 200, json: await auth.apiKeys.list(identity, query.cursor) };
+      return { status: 200, json: await auth.apiKeys.list(identity, placeOf(query.cursor, isApiKeyId)) };
     },
   });
 }

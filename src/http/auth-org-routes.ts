@@ -5,6 +5,7 @@ import { z } from "zod";
 import { changeRoleInput, createOrgInput } from "../auth/auth-inputs.ts";
 import type { Auth } from "../auth/create-auth.ts";
 import { ORG_ROLES } from "../auth/organisation-roles.ts";
+import { dataError } from "../data/data-errors.ts";
 import { defineRoute, type Route } from "../plugin/route.ts";
 import { doneOf, objectOf, pageOf, TEXT, TEXT_OR_NULL, TIME } from "./openapi-schema.ts";
 
@@ -16,7 +17,17 @@ const MEMBER = objectOf({ user_id: TEXT, email: TEXT_OR_NULL, role: ROLE, joined
 const MEMBER_PATH = "/api/auth/orgs/:id/members/:userId";
 
 /** Continues a list behind its last page. */
-export const cursorQuery = z.strictObject({ cursor: z.string().min(1).max(MAX_CURSOR_CHARS).optional() });
+export const cursorQuery = z.strictObject({ cursor: z.string().optional() });
+
+/** @throws INVALID_CURSOR for what `isPlace` does not accept: the list would silently begin or end anywhere. */
+export function placeOf(cursor: string | undefined, isPlace: (cursor: string) => boolean): string | undefined {
+  if (cursor === undefined || isPlace(cursor)) return cursor;
+  throw dataError("INVALID_CURSOR");
+}
+
+function isUserId(cursor: string): boolean {
+  return cursor !== "" && !cursor.includes("\0") && cursor.length <= MAX_CURSOR_CHARS;
+}
 
 function createOrganisation(auth: Auth): Route {
   return defineRoute({
@@ -66,7 +77,7 @@ function listMembers(auth: Auth): Route {
     async handle({ identity, params, query }) {
       return {
         status: 200,
-        json: await auth.organisations.listMembers(identity, params.id ?? "", query.cursor),
+        json: await auth.organisations.listMembers(identity, params.id ?? "", placeOf(query.cursor, isUserId)),
       };
     },
   });

@@ -8,7 +8,7 @@ export interface CorsOptions {
 }
 
 const METHODS = "GET, POST, PATCH, PUT, DELETE, HEAD, OPTIONS";
-const HEADERS = "Content-Type, Authorization, Idempotency-Key, X-Request-Id, X-Filename, If-None-Match";
+const HEADERS = "Content-Type, Authorization, X-API-Key, Idempotency-Key, X-Request-Id, X-Filename, If-None-Match";
 const EXPOSED = "X-Request-Id, ETag, Retry-After, Idempotency-Replayed";
 const MAX_AGE_SECS = "600";
 

@@ -30,8 +30,8 @@ export interface Endpoint {
 
 /** An empty requirement is "or none at all". */
 const SECURITY: Readonly<Record<Access, readonly JsonObject[]>> = {
-  anyone: [{}, { bearer: [] }],
-  user: [{ bearer: [] }],
+  anyone: [{}, { bearer: [] }, { apiKey: [] }],
+  user: [{ bearer: [] }, { apiKey: [] }],
   admin: [{ bearer: [] }],
 };
 

@@ -52,6 +52,12 @@ const SHARED: JsonObject = {
       scheme: "bearer",
       description: "A session token, an API key, the admin token, or a JWT where that is configured",
     },
+    apiKey: {
+      type: "apiKey",
+      in: "header",
+      name: "X-API-Key",
+      description: "An API key; `Authorization` beside it counts alone",
+    },
   },
   parameters: {
     RequestId: {

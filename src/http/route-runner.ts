@@ -19,7 +19,7 @@ export interface Incoming {
 
 export interface RouteRunnerOptions {
   /** @throws INVALID_TOKEN for a token that is not known. */
-  identify(authorization: string | null): Promise<Identity>;
+  identify(authorization: string | null, apiKey: string | null): Promise<Identity>;
   readonly maxBodyBytes: number;
   readonly idempotency: Idempotency;
 }
@@ -93,10 +93,11 @@ async function runWithKey(
   return idempotency.run({ key, identity, method: raw.method, path, bodyText }, handle);
 }
 
-async function identifyFor(route: Route, authorization: string | null, options: RouteRunnerOptions): Promise<Identity> {
-  if (!route.foreignAuthorization) return options.identify(authorization);
+async function identifyFor(route: Route, headers: Headers, options: RouteRunnerOptions): Promise<Identity> {
+  const identified = options.identify(headers.get("authorization"), headers.get("x-api-key"));
+  if (!route.foreignAuthorization) return identified;
   try {
-    return await options.identify(authorization);
+    return await identified;
   } catch (error) {
     if (isPylonError(error, "INVALID_TOKEN")) return ANONYMOUS;
     throw error;
@@ -107,7 +108,7 @@ export type RunRoute = (route: Route, incoming: Incoming) => Promise<RouteAnswer
 
 export function createRouteRunner(options: RouteRunnerOptions): RunRoute {
   return async (route, incoming) => {
-    const identity = await identifyFor(route, incoming.raw.headers.get("authorization"), options);
+    const identity = await identifyFor(route, incoming.raw.headers, options);
     requireAccess(route.access, identity);
     const { bodyText, ...inputs } = await readInputs(route, incoming, options.maxBodyBytes);
     const { raw, requestId, params, peerOf } = incoming;

@@ -2,7 +2,12 @@
 // that listens learns that messages were missed. It counts as up while both are.
 
 import { Redis, type RedisOptions } from "ioredis";
-import type { SharedServer, SharedServerOptions, SharedWrite } from "../cache/shared-server.ts";
+import {
+  isServerRefusal,
+  type SharedServer,
+  type SharedServerOptions,
+  type SharedWrite,
+} from "../cache/shared-server.ts";
 import { CONNECT_TIMEOUT_MS, HEARTBEAT_MS, reasonOf, reconnectDelayMs, serverRefusal } from "./server-failure.ts";
 
 type Transaction = ReturnType<Redis["multi"]>;
@@ -25,12 +30,11 @@ function frees({ op }: SharedWrite): boolean {
   return op === "remove" || op === "publish";
 }
 
-function toOptions(options: SharedServerOptions): Omit<RedisOptions, "replyMapping"> {
-  const { host, port, username, password, database = 0, tls, timeoutMs, random } = options;
+function toOptions(options: SharedServerOptions, refusals: () => number): Omit<RedisOptions, "replyMapping"> {
+  const { host, port, username, password, tls, timeoutMs, random } = options;
   return {
     host,
     port,
-    db: database,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
     ...(tls ? { tls: { servername: host } } : {}),
@@ -43,7 +47,7 @@ function toOptions(options: SharedServerOptions): Omit<RedisOptions, "replyMappi
     autoResendUnfulfilledCommands: false,
     autoResubscribe: false,
     maxRetriesPerRequest: 0,
-    retryStrategy: (times) => reconnectDelayMs(times, random),
+    retryStrategy: (times) => reconnectDelayMs(times + refusals(), random),
   };
 }
 
@@ -79,28 +83,55 @@ async function runTransaction(transaction: Transaction): Promise<void> {
   if (failed) throw toFailure(failed[0]);
 }
 
+/** Without it every name would be read from and written to database 0. @throws with `NO_DATABASE` when there is none. */
+async function selectDatabase(commands: Redis, { database = 0 }: SharedServerOptions): Promise<void> {
+  if (database === 0) return;
+  try {
+    await commands.select(database);
+  } catch (error) {
+    // "ERR DB index is out of range", and a cluster's "ERR SELECT is not allowed".
+    throw reasonOf(error) === "ERR" ? serverRefusal("NO_DATABASE") : error;
+  }
+}
+
+interface Connections {
+  readonly commands: Redis;
+  readonly bus: Redis;
+  /** The server took the connection, and refused what it is for, that often in a row. */
+  refusals: number;
+}
+
 /** Calls `onUp` when both connections are ready, `onDown` when one of them is lost and when it cannot be made. */
-function watchConnections(commands: Redis, bus: Redis, options: SharedServerOptions): void {
+function watchConnections(connections: Connections, options: SharedServerOptions): void {
+  const { commands, bus } = connections;
   let isUp = false;
   let reason = "CLOSED";
+  const areReady = (): boolean => commands.status === "ready" && bus.status === "ready";
   const down = (): void => {
     isUp = false;
     options.onDown(reason);
   };
-  const up = async (): Promise<void> => {
-    if (isUp || commands.status !== "ready" || bus.status !== "ready") return;
+  const prepare = async (connection: Redis, work: Promise<unknown>): Promise<boolean> => {
     try {
-      await bus.subscribe(options.channel);
+      await work;
+      return true;
     } catch (error) {
-      reason = reasonOf(error);
-      bus.disconnect(true);
-      return;
+      reason = isServerRefusal(error) ? error.reason : reasonOf(error);
+      connections.refusals++;
+      connection.disconnect(true);
+      return false;
     }
-    // Whatever was lost while it subscribed has been told already.
-    if (isUp || (commands.status as string) !== "ready" || (bus.status as string) !== "ready") return;
+  };
+  const up = async (): Promise<void> => {
+    if (isUp || !areReady()) return;
+    if (!(await prepare(commands, selectDatabase(commands, options)))) return;
+    if (!(await prepare(bus, bus.subscribe(options.channel)))) return;
+    // Whatever was lost meanwhile has been told already.
+    if (isUp || !areReady()) return;
     isUp = true;
     // What went wrong before says nothing about the next time.
     reason = "CLOSED";
+    connections.refusals = 0;
     options.onUp();
   };
   for (const connection of [commands, bus]) {
@@ -131,9 +162,14 @@ function startHeartbeat(bus: Redis, { clock }: SharedServerOptions): () => void 
 }
 
 export async function openRedisServer(options: SharedServerOptions): Promise<SharedServer> {
-  const commands = new Redis(toOptions(options));
-  const bus = new Redis(toOptions(options));
-  watchConnections(commands, bus, options);
+  const connections: Connections = {
+    // The driver selects it too, and again by itself; it goes on without it when the server refuses.
+    commands: new Redis({ ...toOptions(options, () => connections.refusals), db: options.database ?? 0 }),
+    bus: new Redis(toOptions(options, () => connections.refusals)),
+    refusals: 0,
+  };
+  const { commands, bus } = connections;
+  watchConnections(connections, options);
   bus.on("message", (_channel, text) => options.onMessage(text));
   const stopHeartbeat = startHeartbeat(bus, options);
   // A failure has been told by then, and is tried again.

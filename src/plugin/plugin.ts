@@ -19,6 +19,7 @@ import type { Cidr } from "../net/address.ts";
 import type { AllowedHost } from "../net/guard-entries.ts";
 import type { GuardedClient } from "../net/guarded-client.ts";
 import type { Reader, Store, TableSpec } from "../store/store.ts";
+import type { HeardEntities } from "./heard-entities.ts";
 import type { Route } from "./route.ts";
 
 /** What a plugin may use. `data` exists once every plugin is set up: call it when work is done, not in `setup`. */
@@ -91,6 +92,14 @@ export interface PluginEntity {
   readonly audited?: boolean;
   /** The application may declare it itself, and the policies with it: what it declares then counts in place of this. */
   readonly declarable?: boolean;
+  /** Its rows do not go through {@link Data}, so that no hook hears of them. */
+  readonly unheard?: boolean;
+}
+
+export interface CheckContext {
+  readonly manifest: Manifest;
+  readonly env: Env;
+  readonly entities: HeardEntities;
 }
 
 export interface Plugin<Config = unknown> {
@@ -103,7 +112,7 @@ export interface Plugin<Config = unknown> {
   /** Tables that are not entities. */
   readonly tables?: readonly TableSpec[];
   /** What the schema cannot see: names in the manifest, variables in the environment. Paths are relative to the configuration. */
-  check?(config: Config, context: { readonly manifest: Manifest; readonly env: Env }): readonly Problem[];
+  check?(config: Config, context: CheckContext): readonly Problem[];
   /** What outbound calls may reach although it is not public; read before anything can call out. */
   outbound?(config: Config): OutboundSettings;
   setup(config: Config, host: PluginHost): PluginParts | Promise<PluginParts>;

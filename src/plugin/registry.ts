@@ -5,7 +5,8 @@ import type { z } from "zod";
 import type { Env } from "../core/env.ts";
 import { coreError, type Problem } from "../core/errors.ts";
 import type { Manifest } from "../manifest/manifest.ts";
-import type { Plugin, PluginHost, PluginParts } from "./plugin.ts";
+import { heardEntities } from "./heard-entities.ts";
+import type { CheckContext, Plugin, PluginHost, PluginParts } from "./plugin.ts";
 import { pluginError } from "./plugin-errors.ts";
 
 /** A plugin with the configuration that the manifest gives it. */
@@ -56,7 +57,7 @@ function problemsOf(issue: z.core.$ZodIssue, prefix: string): Problem[] {
 function checkEntry(
   plugin: Plugin,
   raw: unknown,
-  at: { readonly prefix: string; readonly manifest: Manifest; readonly env: Env },
+  at: CheckContext & { readonly prefix: string },
 ): { readonly config: unknown; readonly problems: readonly Problem[] } {
   const parsed = plugin.config.safeParse(raw ?? {});
   if (!parsed.success) {
@@ -72,6 +73,7 @@ function checkEntry(
 /** Pairs the manifest's entries with `available` plugins, in the manifest's order. Never throws. */
 export function choosePlugins(manifest: Manifest, available: readonly Plugin[], env: Env): Choice {
   const byName = new Map(available.map((plugin) => [plugin.name, plugin]));
+  const named = manifest.plugins.flatMap((entry) => byName.get(entry.name) ?? []);
   const chosen: ChosenPlugin[] = [];
   const problems: Problem[] = [];
   for (const [index, entry] of manifest.plugins.entries()) {
@@ -81,7 +83,8 @@ export function choosePlugins(manifest: Manifest, available: readonly Plugin[], 
       problems.push({ path: `plugins.${index}.name`, message });
       continue;
     }
-    const result = checkEntry(plugin, entry.config, { prefix: `plugins.${index}.config`, manifest, env });
+    const entities = heardEntities(manifest, named, plugin);
+    const result = checkEntry(plugin, entry.config, { prefix: `plugins.${index}.config`, manifest, env, entities });
     problems.push(...result.problems);
     chosen.push({ plugin, config: result.config });
   }

@@ -23,6 +23,31 @@ describe("identify()", () => {
       }
     }));
 
+  it("takes an API key from a header of its own, which holds nothing else and yields to Authorization", () =>
+    withAuth(async ({ auth }) => {
+      const { token } = await auth.sessions.mint("u1");
+      const { key } = await auth.apiKeys.create(await auth.identify(`Bearer ${token}`), { name: "ci" });
+      const expected = await auth.identify(`Bearer ${key}`);
+      assert.deepEqual([expected.kind, expected.userId], ["api_key", "u1"]);
+      for (const none of [null, undefined]) {
+        assert.deepEqual(await auth.identify(none, key), expected);
+        assert.equal(await auth.identify(none, none), ANONYMOUS);
+      }
+      for (const wrong of [
+        "",
+        `Bearer ${key}`,
+        `${key}0`,
+        key.replace(/.$/, "z"),
+        token,
+        ADMIN_TOKEN,
+        "x".repeat(9_000),
+      ])
+        assert.equal(await codeOf(auth.identify(null, wrong)), "INVALID_TOKEN", wrong);
+      assert.equal((await auth.identify(`Bearer ${token}`, key)).kind, "user");
+      assert.equal((await auth.identify(`Bearer ${token}`, "wrong")).kind, "user");
+      assert.equal(await codeOf(auth.identify(`Bearer ${key}0`, key)), "INVALID_TOKEN");
+    }));
+
   it("knows the admin token, and no part or extension of it", () =>
     withAuth(async ({ auth }) => {
       assert.equal(await auth.identify(`Bearer ${ADMIN_TOKEN}`), ADMIN);

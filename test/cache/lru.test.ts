@@ -51,11 +51,11 @@ describe("createLru()", () => {
 
   it("copies in and out", () => {
     const { cache } = timed();
-    const given = { tags: ["x"], at: new Date(0), big: 2n ** 64n, skipped: undefined };
+    const given = { tags: ["x"], at: new Date(0), skipped: undefined };
     cache.set("a", given);
     given.tags.push("changed");
     const first = cache.get("a") as { tags: string[] };
-    assert.deepEqual(first, { tags: ["x"], at: "1970-01-01T00:00:00.000Z", big: "18446744073709551616" });
+    assert.deepEqual(first, { tags: ["x"], at: "1970-01-01T00:00:00.000Z" });
     first.tags.push("changed");
     assert.deepEqual((cache.get("a") as { tags: string[] }).tags, ["x"]);
     cache.set("p", JSON.parse('{"__proto__":{"admin":true}}'));
@@ -145,6 +145,96 @@ describe("createLru()", () => {
     cache.set("new", 3);
     assert.equal(cache.get("alive"), 1);
     assert.deepEqual([cache.stats().evictions, cache.stats().expirations], [0, 1]);
+  });
+
+  const unknown: readonly (readonly [options: unknown, message: RegExp])[] = [
+    [{ ttl: 5 }, /^PylonError: There is no option "ttl": use ttl_secs$/],
+    [{ ttl_secs: 5, staleSecs: 5 }, /"staleSecs": use stale_secs$/],
+    [{ ["x".repeat(1_000)]: 1 }, /"x{64}": use ttl_secs$/],
+    [60, /^PylonError: Cannot use these options: number$/],
+  ];
+  for (const [options, message] of unknown) {
+    it(`refuses an option that it would ignore: ${JSON.stringify(options).slice(0, 40)}`, async () => {
+      const { cache } = timed();
+      const given = options as { ttl_secs: number };
+      assert.throws(() => cache.set("a", 1, given), code("CACHE_OPTION_INVALID"));
+      assert.throws(() => cache.set("a", 1, given), message);
+      await assert.rejects(
+        cache.fetch("a", () => 1, given),
+        message,
+      );
+      assert.equal(cache.get("a"), undefined);
+    });
+  }
+
+  it("says what a key or a loader is that it cannot use", async () => {
+    const { cache } = timed();
+    assert.throws(() => cache.get(null as unknown as string), /^PylonError: Cannot use this as a key: null$/);
+    assert.throws(() => cache.delete([] as unknown as string), /: array$/);
+    cache.set("there", 1);
+    for (const loader of [undefined, null, { ttl_secs: 5 }, "value"]) {
+      // Whether or not it comes to be used.
+      for (const key of ["there", "missing"]) {
+        await assert.rejects(cache.fetch(key, loader as unknown as () => number), code("CACHE_LOADER_INVALID"));
+      }
+    }
+  });
+
+  class Money {
+    readonly cents = 5;
+    toJSON(): string {
+      return String(this.cents);
+    }
+  }
+  const cycle: unknown[] = [];
+  cycle.push({ cycle });
+  const lossy: readonly (readonly [what: string, value: unknown, message: RegExp])[] = [
+    ["undefined", undefined, /: undefined$/],
+    ["a bigint", { n: [1, 10n] }, /: bigint at n\.1$/],
+    ["NaN", [Number.NaN], /: NaN at 0$/],
+    ["Infinity", { a: -Infinity }, /: -Infinity at a$/],
+    ["a function", { a: () => 1 }, /: function at a$/],
+    ["a symbol", Symbol("s"), /: symbol$/],
+    ["a symbol as a key", { a: { [Symbol("s")]: 1 } }, /: a symbol as a key at a$/],
+    ["undefined in an array", [1, undefined], /: undefined at 1$/],
+    ["a hole in an array", Array.from({ length: 2 }).concat(1), /: undefined at 0$/],
+    ["an invalid Date", { at: new Date(Number.NaN) }, /: an invalid Date at at$/],
+    ["a Map", new Map(), /: an instance of Map$/],
+    ["a Set", new Set(), /: an instance of Set$/],
+    ["bytes", new Uint8Array(2), /: an instance of Uint8Array$/],
+    ["a boxed string", new String("s"), /: an instance of String$/],
+    ["a URL, which has toJSON", new URL("https://example.com"), /: an instance of URL$/],
+    ["a class that has toJSON", { price: new Money() }, /: an instance of Money at price$/],
+    ["toJSON in a plain object", { toJSON: () => 1 }, /: function at toJSON$/],
+    ["an object of no named class", Object.create(Object.create(null)), /: an instance of a class$/],
+    ["a promise", Promise.resolve(1), /: an instance of Promise$/],
+    ["a cycle", cycle, /: more than 64 levels, or a cycle at /],
+  ];
+  for (const [what, value, message] of lossy) {
+    it(`refuses what would not come back as it was: ${what}`, async () => {
+      const { cache } = timed();
+      assert.throws(() => cache.set("a", value), { code: "CACHE_VALUE_INVALID", message });
+      // What is undefined is answered, and not cached.
+      if (value === undefined || value instanceof Promise) return;
+      await assert.rejects(
+        cache.fetch("a", () => value),
+        { code: "CACHE_VALUE_INVALID", message },
+      );
+      assert.equal(cache.get("a"), undefined);
+    });
+  }
+
+  it("answers whatever else it takes as it was, but for dates and properties that are undefined", () => {
+    const { cache } = timed();
+    const bare = Object.assign(Object.create(null) as object, { a: 1 });
+    const nested = { list: [[], {}, [null, true, -1.5e300, "\ud800"]], ["__proto__"]: { a: 1 }, "": "" };
+    for (const value of [nested, [], {}, null, false, 0, "", [nested, nested]]) {
+      cache.set("a", value);
+      assert.deepEqual(cache.get("a"), value);
+    }
+    assert.equal(Object.getPrototypeOf(cache.get("a")), Array.prototype);
+    cache.set("a", { at: new Date(0), gone: undefined, bare });
+    assert.deepEqual(cache.get("a"), { at: "1970-01-01T00:00:00.000Z", bare: { a: 1 } });
   });
 
   it("refuses what it cannot use, without showing it", () => {

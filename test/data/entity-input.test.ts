@@ -76,6 +76,27 @@ describe("parseInsert", () => {
   });
 });
 
+describe("a JSON field that does not fit", () => {
+  const nested = (levels: number): unknown => (levels === 0 ? 1 : { a: nested(levels - 1) });
+  const misfits: readonly (readonly [what: string, value: unknown, message: RegExp])[] = [
+    ["a number too large to be read", JSON.parse('{"n":[1,1e400]}'), /^Expected finite numbers, got Infinity at n\.1$/],
+    ["the number itself", JSON.parse("-1e400"), /^Expected finite numbers, got -Infinity$/],
+    ["NaN", { n: Number.NaN }, /^Expected finite numbers, got NaN at n$/],
+    ["too many levels", nested(65), /^Expected a JSON value, got more than 64 levels, or a cycle at a\.a\./],
+    ["a function", { f: () => 1 }, /^Expected a JSON value, got function at f$/],
+    ["a Map", new Map(), /^Expected a JSON value, got an instance of Map$/],
+    ["a Date", { at: new Date(0) }, /^Expected a JSON value$/],
+    ["U+0000", { text: "\0" }, /^JSON text cannot hold U\+0000 or a lone surrogate$/],
+  ];
+  for (const [what, value, message] of misfits) {
+    it(`is told why: ${what}`, () => {
+      const result = codec.parseUpdate({ meta: value });
+      assert.ok(!result.ok, "was let through");
+      assert.match(result.problems[0]?.message ?? "", message);
+    });
+  }
+});
+
 describe("parseUpdate", () => {
   it("takes only what is given", () => {
     assert.deepEqual(dataOf(codec.parseUpdate({})), {});

@@ -65,8 +65,11 @@ describe("sdk of an embedded instance", () => {
     try {
       assert.throws(() => shop.sdk.cache.get("text"), { code: "SDK_NOT_READY" });
       await shop.db.list("User").catch(() => undefined);
-      assert.throws(() => shop.sdk.cache.get("text"), { code: "SDK_UNAVAILABLE" });
-      assert.throws(() => shop.sdk.isFeatureEnabled("beta", null), { code: "SDK_UNAVAILABLE" });
+      const hint = (names: string): string => `Add the plugin ${names} to the application`;
+      const noCache = { code: "SDK_UNAVAILABLE", hint: hint('"cache" or "cache_client"') };
+      assert.throws(() => shop.sdk.cache.get("text"), noCache);
+      const noFlags = { code: "SDK_UNAVAILABLE", hint: hint('"feature_flags"') };
+      assert.throws(() => shop.sdk.isFeatureEnabled("beta", null), noFlags);
     } finally {
       await shop.close();
     }

@@ -126,7 +126,11 @@ export async function withStack(options: StackOptions, run: (stack: Stack) => Pr
     const idempotency = createIdempotency({ store, clock, longestMs: 30_000 });
     const server = createHttpServer({
       routes,
-      run: createRouteRunner({ identify: (header) => auth.identify(header), maxBodyBytes: 65_536, idempotency }),
+      run: createRouteRunner({
+        identify: (header, apiKey) => auth.identify(header, apiKey),
+        maxBodyBytes: 65_536,
+        idempotency,
+      }),
       cors: createCors({ origins: [] }),
       metrics,
       clock,

@@ -376,4 +376,21 @@ describe("API keys over HTTP", () => {
       const rest = await stack.ask(`GET /api/auth/api-keys?cursor=${all[0]?.id}`, { token });
       assert.deepEqual(rest.json, { data: all.slice(1), next_cursor: null });
     }));
+
+  it("refuse a cursor that no list gave, as those of organisations do", () =>
+    withStack({}, async (stack) => {
+      const { token } = await stack.signIn(ADA);
+      const org = textOf(await stack.ask("POST /api/auth/orgs", { token, json: { name: "Acme" } }), "id");
+      const wrong: readonly (readonly [string, readonly string[]])[] = [
+        ["/api/auth/api-keys", ["", "zzz", "%00", "0".repeat(25)]],
+        [`/api/auth/orgs/${org}/invites`, ["", "zzz", "%00", "0".repeat(25)]],
+        [`/api/auth/orgs/${org}/members`, ["", "%00", "x".repeat(256)]],
+      ];
+      for (const [path, cursors] of wrong) {
+        for (const cursor of cursors) {
+          const answer = await stack.ask(`GET ${path}?cursor=${cursor}`, { token });
+          assert.deepEqual([answer.status, codeOf(answer)], [400, "INVALID_CURSOR"], `${path} ${cursor}`);
+        }
+      }
+    }));
 });

@@ -62,7 +62,14 @@ describe("a preflight", () => {
         const methods = (answer.headers.get("access-control-allow-methods") ?? "").split(", ");
         for (const method of ["GET", "POST", "PATCH", "PUT", "DELETE"]) assert.ok(methods.includes(method), method);
         const headers = (answer.headers.get("access-control-allow-headers") ?? "").toLowerCase().split(", ");
-        for (const header of ["content-type", "authorization", "idempotency-key", "x-filename", "x-request-id"]) {
+        for (const header of [
+          "content-type",
+          "authorization",
+          "x-api-key",
+          "idempotency-key",
+          "x-filename",
+          "x-request-id",
+        ]) {
           assert.ok(headers.includes(header), header);
         }
         assert.match(answer.headers.get("access-control-max-age") ?? "", /^\d+$/);

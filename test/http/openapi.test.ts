@@ -174,7 +174,7 @@ describe("the OpenAPI document", () => {
       assert.ok(at(session, "responses", "403"));
       const me = at(document, "paths", "/api/auth/me", "get");
       assert.equal(at(me, "x-pylon-access"), "anyone");
-      assert.deepEqual(at(me, "security"), [{}, { bearer: [] }]);
+      assert.deepEqual(at(me, "security"), [{}, { bearer: [] }, { apiKey: [] }]);
       assert.equal(JSON.stringify(document).includes(SECRET_RULE), false);
     }));
 

@@ -97,6 +97,36 @@ describe("choosePlugins()", () => {
     assert.ok(guard.problems.every(({ path }) => /^plugins\.0\.config\.allow_(?:hosts|cidrs)\.\d$/.test(path)));
   });
 
+  const flags = { name: "feature_flags", config: { flags: { a: { enabled: true } } } };
+  const sending = (entity: string): object => ({ name: "webhooks", config: { hooks: [{ ...HOOK, entity }] } });
+  const recording = (...entities: string[]): object => ({ name: "audit_log", config: { entities } });
+  const brought: readonly (readonly [string, readonly object[]])[] = [
+    ["a hook on FeatureFlag", [flags, sending("FeatureFlag")]],
+    ["an audit log of FeatureFlag", [flags, recording("FeatureFlag")]],
+    ["an audit log of WebhookDelivery", [sending("Order"), recording("WebhookDelivery", "Order")]],
+    ["a hook on WebhookEndpoint", [{ name: "customer_webhooks" }, sending("WebhookEndpoint")]],
+    ["an audit log of WebhookAttempt", [{ name: "customer_webhooks" }, recording("WebhookAttempt")]],
+  ];
+  for (const [what, plugins] of brought) {
+    it(`knows what other plugins bring, wherever they stand: ${what}`, () => {
+      const env = { PYLON_SECRET_KEY: "k".repeat(44) };
+      const problemsOf = (list: readonly object[]): readonly string[] =>
+        choose(list, env).problems.flatMap(({ path, message }) => (/entit/.test(path) ? [message] : []));
+      assert.deepEqual(problemsOf(plugins), []);
+      assert.deepEqual(problemsOf(plugins.toReversed()), []);
+      // It is the other plugin that brings it.
+      assert.match(problemsOf(plugins.slice(1)).join(), /^There is no entity/);
+    });
+  }
+
+  it("lets no plugin listen to what it writes itself, nor to what nobody hears of", () => {
+    const messages = (plugins: readonly object[]): readonly string[] =>
+      choose(plugins).problems.map(({ message }) => message);
+    assert.deepEqual(messages([sending("WebhookDelivery")]), ['Plugin webhooks writes "WebhookDelivery" itself']);
+    assert.deepEqual(messages([recording("AuditLog")]), ["The audit log does not record itself"]);
+    assert.deepEqual(messages([recording("Order"), sending("AuditLog")]), ['Writes of "AuditLog" are told to nobody']);
+  });
+
   it("goes on after the first plugin that does not fit", () => {
     const choice = choose([
       { name: "nothing" },

@@ -6,7 +6,8 @@ import type { Problem } from "../../core/errors.ts";
 import { decodeBase64 } from "../../crypto/base64.ts";
 import { ED25519_KEY_BYTES } from "../../crypto/ed25519.ts";
 import { decodeHex } from "../../crypto/hex.ts";
-import type { Manifest } from "../../manifest/manifest.ts";
+import { whyUnheard } from "../../plugin/heard-entities.ts";
+import type { CheckContext } from "../../plugin/plugin.ts";
 import { AUDIT_LOG } from "./audit-tables.ts";
 
 const variable = z.string().min(1).max(200);
@@ -61,13 +62,11 @@ function parseLogKey(text: string): Uint8Array | undefined {
 /** Everything that the schema cannot see. */
 export function checkAuditConfig(
   config: AuditConfig,
-  { manifest, env }: { readonly manifest: Manifest; readonly env: Env },
+  { entities, env }: Pick<CheckContext, "entities" | "env">,
 ): Problem[] {
-  const known = new Set(manifest.entities.map(({ name }) => name));
   const problems: Problem[] = config.entities.flatMap((name, index) => {
-    const path = `entities.${index}`;
-    if (name === AUDIT_LOG) return [{ path, message: "The audit log does not record itself" }];
-    return known.has(name) ? [] : [{ path, message: `There is no entity "${name}"` }];
+    const message = name === AUDIT_LOG ? "The audit log does not record itself" : whyUnheard(entities, name);
+    return message === undefined ? [] : [{ path: `entities.${index}`, message }];
   });
   if (config.sign_entries && config.signing_key_env === undefined) {
     problems.push({ path: "signing_key_env", message: "sign_entries needs the name of a variable with the key" });

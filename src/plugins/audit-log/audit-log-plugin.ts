@@ -76,7 +76,7 @@ async function openPublisher(
 export const auditLogPlugin: Plugin = definePluginType({
   name: "audit_log",
   config: auditConfig,
-  entities: [{ def: auditLogEntity, readOnly: true }],
+  entities: [{ def: auditLogEntity, readOnly: true, unheard: true }],
   tables: AUDIT_TABLES,
   check: checkAuditConfig,
   async setup(config, host) {

@@ -1,8 +1,10 @@
 // The administrator's view of the log: entries, and what outsiders need in order to check them.
 
 import { z } from "zod";
+import { isUlid } from "../../core/ids.ts";
 import type { Sha256 } from "../../crypto/sha256.ts";
 import { formatVerifierKey } from "../../crypto/signed-note.ts";
+import { dataError } from "../../data/data-errors.ts";
 import type { Data } from "../../data/data.ts";
 import { normalizeDatetime } from "../../manifest/datetime-text.ts";
 import { defineRoute, type Route } from "../../plugin/route.ts";
@@ -31,7 +33,7 @@ const listQuery = z.strictObject({
   operation: text.optional(),
   from: time.optional(),
   to: time.optional(),
-  cursor: text.optional(),
+  cursor: z.string().optional(),
   limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(50),
 });
 
@@ -69,6 +71,7 @@ function listRoute({ store, data }: AuditRoutesOptions): Route {
     query: listQuery,
     answers: { 200: { description: "A page of entries" } },
     async handle({ query }) {
+      if (query.cursor !== undefined && !isUlid(query.cursor)) throw dataError("INVALID_CURSOR");
       const order = { column: "id", descending: true };
       const found = await store.reader.find(AUDIT_LOG, { where: conditionsOf(query), order, limit: query.limit + 1 });
       const page = found.slice(0, query.limit);

@@ -2,9 +2,8 @@
 
 import { z } from "zod";
 import { DEFAULT_MAX_ENTRIES, DEFAULT_TTL_SECS, MAX_ENTRIES_LIMIT } from "../../cache/lru.ts";
-import type { Env } from "../../core/env.ts";
 import type { Problem } from "../../core/errors.ts";
-import type { Manifest } from "../../manifest/manifest.ts";
+import type { CheckContext } from "../../plugin/plugin.ts";
 import { describeForm, parseServerUrl } from "./server-url.ts";
 
 /** Memcached takes a longer time for a date. */
@@ -35,7 +34,7 @@ export type CacheClientConfig = z.infer<typeof cacheClientConfig>;
 
 export function checkCacheClient(
   { backend, url_env }: CacheClientConfig,
-  { manifest, env }: { readonly manifest: Manifest; readonly env: Env },
+  { manifest, env }: Pick<CheckContext, "manifest" | "env">,
 ): Problem[] {
   const problems: Problem[] = [];
   const url = env[url_env];

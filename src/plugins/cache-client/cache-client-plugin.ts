@@ -44,7 +44,8 @@ function createShard(target: Target, { config, host, origin, cache, onAnswer }: 
       host.openSharedServer({
         ...target,
         backend: config.backend,
-        channel: `${config.key_prefix}bus`,
+        // Redis has one set of channels for all of its databases.
+        channel: `${config.key_prefix}bus:${target.database ?? 0}`,
         timeoutMs: config.timeout_ms,
         clock,
         random,

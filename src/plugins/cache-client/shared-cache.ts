@@ -3,7 +3,7 @@
 // coherent. Whatever happens to the server, nothing is thrown into application code: calls miss, and writes count as lost.
 
 import type { Cache, CacheFetchOptions, CacheSetOptions, CacheStats } from "../../cache/cache.ts";
-import { assertKey, copyIn, copyOut, entryBytes, toMs } from "../../cache/cache-input.ts";
+import { assertKey, assertLoader, assertOptions, copyIn, copyOut, entryBytes, toMs } from "../../cache/cache-input.ts";
 import { CacheTime } from "../../cache/cache-time.ts";
 import { Flights } from "../../cache/flights.ts";
 import { Loads } from "../../cache/loads.ts";
@@ -102,6 +102,7 @@ export class SharedCache implements Cache {
 
   async fetch<T>(key: string, loader: () => T | Promise<T>, options?: CacheFetchOptions): Promise<T> {
     assertKey(key);
+    assertLoader(loader);
     const life = this.#lifetimeOf(options);
     const stored = await this.#pull(key);
     const { clock, shardOf } = this.#options;
@@ -199,6 +200,7 @@ export class SharedCache implements Cache {
   }
 
   #lifetimeOf(options: CacheFetchOptions | undefined): Lifetime {
+    assertOptions(options);
     const { defaultTtlSecs, maxTtlMs } = this.#options;
     const ttlMs = Math.min(toMs(options?.ttl_secs ?? defaultTtlSecs, "ttl_secs"), maxTtlMs);
     return { ttlMs, staleMs: Math.min(toMs(options?.stale_secs ?? 0, "stale_secs"), maxTtlMs - ttlMs) };

@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Clock } from "../../core/clock.ts";
 import { coreError } from "../../core/errors.ts";
 import { SYSTEM } from "../../core/identity.ts";
+import { dataError } from "../../data/data-errors.ts";
 import type { Data } from "../../data/data.ts";
 import { defineRoute, type Route } from "../../plugin/route.ts";
 import type { Job, JobQuery, JobState, Reader } from "../../store/store.ts";
@@ -66,9 +67,16 @@ export function describeDelivery(job: Job, hooks: readonly Hook[]): Record<strin
 
 const listQuery = z.strictObject({
   status: z.enum(STATUSES).optional(),
-  cursor: z.coerce.number().int().positive().optional(),
+  cursor: z.string().optional(),
   limit: z.coerce.number().int().min(1).max(200).default(50),
 });
+
+/** @throws INVALID_CURSOR */
+function parseCursor(cursor: string): number {
+  const seq = /^[1-9]\d{0,15}$/.test(cursor) ? Number(cursor) : NaN;
+  if (Number.isSafeInteger(seq)) return seq;
+  throw dataError("INVALID_CURSOR");
+}
 
 export interface DeliveryRoutesOptions {
   readonly hooks: readonly Hook[];
@@ -136,7 +144,7 @@ export function deliveryRoutes(options: DeliveryRoutesOptions): Route[] {
     query: listQuery,
     answers: { 200: { description: "A page of deliveries" } },
     async handle({ query }) {
-      const below = query.cursor === undefined ? {} : { beforeSeq: query.cursor };
+      const below = query.cursor === undefined ? {} : { beforeSeq: parseCursor(query.cursor) };
       const found = await listDeliveries(options.reader, query.status, { ...below, limit: query.limit + 1 });
       const page = found.slice(0, query.limit);
       const last = page.at(-1);

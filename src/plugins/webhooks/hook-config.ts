@@ -4,9 +4,10 @@ import { z } from "zod";
 import type { Env } from "../../core/env.ts";
 import type { Problem } from "../../core/errors.ts";
 import type { WriteOp } from "../../data/change.ts";
-import type { Manifest } from "../../manifest/manifest.ts";
 import { isHeaderName, isHeaderValue, RESERVED_HEADERS } from "../../net/outbound-headers.ts";
 import { isTargetUrl, MAX_TARGET_CHARS } from "../../net/target-url.ts";
+import { whyUnheard } from "../../plugin/heard-entities.ts";
+import type { CheckContext } from "../../plugin/plugin.ts";
 
 const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
 /** What the delivery itself sets, and what would change how the body is read; the connection's headers come on top. */
@@ -82,18 +83,13 @@ function headerProblems(headers: Readonly<Record<string, string>>, path: string,
 }
 
 /** Everything that the schema cannot see: entities that exist, names used once, variables that are set. */
-export function checkHooks(
-  config: WebhooksConfig,
-  context: { readonly manifest: Manifest; readonly env: Env },
-): Problem[] {
-  const entities = new Set(context.manifest.entities.map((entity) => entity.name));
+export function checkHooks(config: WebhooksConfig, context: Pick<CheckContext, "entities" | "env">): Problem[] {
   const names = new Set<string>();
   return config.hooks.flatMap((hook, index) => {
     const path = `hooks.${index}`;
     const problems = headerProblems(hook.headers ?? {}, path, context.env);
-    if (!entities.has(hook.entity)) {
-      problems.push({ path: `${path}.entity`, message: `There is no entity "${hook.entity}"` });
-    }
+    const unheard = whyUnheard(context.entities, hook.entity);
+    if (unheard !== undefined) problems.push({ path: `${path}.entity`, message: unheard });
     if (hook.secret_env !== undefined && !context.env[hook.secret_env]) {
       const message = `${hook.secret_env} is not set`;
       problems.push({ path: `${path}.secret_env`, message, missingEnv: hook.secret_env });

@@ -233,6 +233,10 @@ describe("the list of entries", () => {
       for (const query of ["?from=yesterday", "?limit=0", "?what=x"]) {
         assert.equal((await app.ask(`GET /api/admin/audit${query}`, { token: "admin" })).status, 400);
       }
+      for (const cursor of ["", "zzz", "%00", String(first.next).toLowerCase(), `${String(first.next)}0`]) {
+        const answer = await app.ask(`GET /api/admin/audit?cursor=${cursor}`, { token: "admin" });
+        assert.deepEqual([answer.status, answer.code], [400, "INVALID_CURSOR"], cursor);
+      }
     }));
 
   it("does not prove what is not there", () =>

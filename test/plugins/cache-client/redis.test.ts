@@ -60,6 +60,21 @@ describe("cache_client with redis", { skip }, () => {
       });
     }));
 
+  it("refuses what the cache of one process refuses", () =>
+    withServer("redis-server", ({ url }) =>
+      withReplicas(url, [REDIS], async ([a]) => {
+        const misspelt = { ttl: 5 } as { ttl_secs?: number };
+        assert.throws(() => a?.cache.set("k", 1, misspelt), { code: "CACHE_OPTION_INVALID", message: /use ttl_secs$/ });
+        await assert.rejects(a?.cache.fetch("k", () => 1, misspelt) ?? Promise.resolve(), {
+          code: "CACHE_OPTION_INVALID",
+        });
+        const none = undefined as unknown as () => number;
+        await assert.rejects(a?.cache.fetch("k", none) ?? Promise.resolve(), { code: "CACHE_LOADER_INVALID" });
+        assert.throws(() => a?.cache.set("k", 10n), { code: "CACHE_VALUE_INVALID" });
+        assert.equal(a?.cache.stats().entries, 0);
+      }),
+    ));
+
   it("gives a time to live to the server and to everyone near", () =>
     withServer("redis-server", ({ url, tell }) =>
       withReplicas(url, [REDIS, { ...REDIS, default_ttl_secs: 2 }], async ([a, b]) => {

@@ -22,6 +22,29 @@ function answerOf(definition: FlagInput, subject: FlagSubject = {}): readonly [b
   return [value, reason];
 }
 
+describe("a context that does not fit", () => {
+  const schedule = { from: "2026-01-01T00:00:00Z", to: "2027-01-01T00:00:00Z", fromRollout: 100, toRollout: 100 };
+  const unfit: readonly (readonly [what: string, context: unknown, message: RegExp])[] = [
+    ["none at all", undefined, /: nowMs is not a number$/],
+    ["null", null, /: nowMs is not a number$/],
+    ["no time", { userId: "u_1" }, /: nowMs is not a number$/],
+    ["a time that is none", { nowMs: Number.NaN }, /: nowMs is not a number$/],
+    ["a number for an id", { userId: 5, nowMs: NOW_MS }, /: userId is not a string$/],
+  ];
+  for (const [what, context, message] of unfit) {
+    it(`is refused with a code: ${what}`, () => {
+      const given = context as Parameters<typeof evaluateFlag>[2];
+      const expected = { code: "FLAG_CONTEXT_INVALID", message };
+      assert.throws(() => evaluateFlag("a", { enabled: true, schedule }, given), expected);
+      assert.throws(() => prepareFlag("a", { enabled: true }).evaluate(given), expected);
+    });
+  }
+
+  it("is nobody in particular with a time alone", () => {
+    assert.equal(evaluateFlag("a", { enabled: true, rollout: 50 }, { nowMs: NOW_MS, userId: null }).reason, "DEFAULT");
+  });
+});
+
 describe("a flag without targeting", () => {
   it("is what `enabled` says, for everybody", () => {
     assert.deepEqual(answerOf({ enabled: true }), [true, "STATIC"]);

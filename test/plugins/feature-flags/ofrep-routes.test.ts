@@ -53,6 +53,17 @@ describe("one flag", () => {
     });
   });
 
+  it("knows an API key in the header that the protocol allows beside Authorization, and refuses a wrong one", async () => {
+    await withFlags(SEED_FLAGS, async (app) => {
+      const key = await apiKey(app, "org_acme");
+      const withBearer = await single(app, "premium-widgets", { token: key });
+      const withHeader = await single(app, "premium-widgets", { headers: { "x-api-key": key } });
+      assert.equal(withHeader.json["reason"], "TARGETING_MATCH");
+      assert.equal(withHeader.text, withBearer.text);
+      assert.equal((await single(app, "premium-widgets", { headers: { "x-api-key": `${key}0` } })).status, 401);
+    });
+  });
+
   it("evaluates an anonymous caller as anonymous, and says that a key was missing", async () => {
     await withFlags(SEED_FLAGS, async (app) => {
       const { status, json } = await single(app, "ai-suggestions", { json: { context: { targetingKey: "u_123" } } });

@@ -152,18 +152,14 @@ describe("the list of deliveries", () => {
 
   it("refuses what it does not understand", async () => {
     await withApp({ plugins: ONCE }, async (app) => {
-      for (const query of [
-        "status=lost",
-        "cursor=x",
-        "cursor=-1",
-        "limit=0",
-        "limit=201",
-        "state=dead",
-        "status=dead&status=dead",
-      ]) {
+      for (const query of ["status=lost", "limit=0", "limit=201", "state=dead", "status=dead&status=dead"]) {
         const answer = await app.ask(`${LIST}?${query}`, { token: "admin" });
         assert.equal(answer.code, "VALIDATION_FAILED", query);
         assert.equal(answer.status, 400);
+      }
+      for (const cursor of ["", "x", "0", "-1", "1.5", "1e3", "9".repeat(16), "9".repeat(400)]) {
+        const answer = await app.ask(`${LIST}?cursor=${cursor}`, { token: "admin" });
+        assert.deepEqual([answer.status, answer.code], [400, "INVALID_CURSOR"], cursor);
       }
     });
   });

@@ -40,6 +40,18 @@ describe("the body of a delivery", () => {
     });
   });
 
+  it("tells of an entity that another plugin brings: a flag that an administrator changes", async () => {
+    const flags = { name: "feature_flags", config: { flags: { a: { enabled: true } } } };
+    await withApp({ plugins: [webhooks({ entity: "FeatureFlag", events: ALL_EVENTS }), flags] }, async (app) => {
+      await app.ask("PATCH /api/admin/flags/a", { token: "admin", json: { enabled: false } });
+      await app.rest();
+      const [body, ...more] = app.sent.map(bodyOf);
+      assert.deepEqual(more, []);
+      assert.deepEqual([body?.event, body?.entity], ["insert", "FeatureFlag"]);
+      assert.deepEqual([body?.data["name"], body?.data["changes"]], ["a", { enabled: false }]);
+    });
+  });
+
   it("has the row as the API shows it: after an insert and an update, before a delete", async () => {
     await withApp({ plugins: [webhooks({ events: ALL_EVENTS })] }, async (app) => {
       const row = await app.insert("Order", { total: 1, paid: true, placedAt: "2026-01-02T03:04:05+02:00" });
