@@ -6,12 +6,13 @@ import type { UlidSource } from "../../core/ids.ts";
 import type { HmacSigner } from "../../crypto/hmac.ts";
 import type { SecretBox } from "../../crypto/secret-box.ts";
 import { createWebhookSigner, type WebhookSigner } from "../../crypto/sign-webhook.ts";
-import type { Reader, Row, Tx } from "../../store/store.ts";
+import type { Condition, Reader, Row, Tx } from "../../store/store.ts";
 import { customerWebhookError } from "./webhook-errors.ts";
 import { SECRETS } from "./webhook-tables.ts";
 
 /** Secrets of one endpoint that sign at once, the current one included. */
 const MAX_LIVE = 11;
+/** Rows of one endpoint that are looked at: more than there ever are, since a rotation removes what has expired. */
 const MAX_ROWS = 100;
 const MAX_SIGNERS = 5_000;
 
@@ -48,16 +49,24 @@ export interface EndpointSecretsOptions {
   readonly createHmac: (key: Uint8Array) => HmacSigner;
 }
 
+function ofEndpoint(endpointId: string): Condition {
+  return { column: "endpointId", op: "eq", value: endpointId };
+}
+
 export function createEndpointSecrets({ box, clock, ulid, createHmac }: EndpointSecretsOptions): EndpointSecrets {
   /** By the stored text, so that a busy endpoint's secret is opened and its key imported once. */
   const signersOf = new Map<string, WebhookSigner>();
+  /** Oldest first. */
   const liveRows = async (reader: Reader, endpointId: string): Promise<Row[]> => {
     const rows = await reader.find(SECRETS, {
-      where: [{ column: "endpointId", op: "eq", value: endpointId }],
+      where: [ofEndpoint(endpointId)],
+      // The current one, which has no end, comes first: whatever else has piled up, it is among them.
+      order: { column: "expiresAt", descending: false },
       limit: MAX_ROWS,
     });
     const now = clock.now();
-    return rows.filter(({ expiresAt }) => expiresAt === null || (expiresAt as number) > now);
+    const live = rows.filter(({ expiresAt }) => expiresAt === null || (expiresAt as number) > now);
+    return live.toSorted((a, b) => (a.id < b.id ? -1 : 1));
   };
   const open = async ({ id, sealed }: Row): Promise<string> => {
     const secret = await box.open(sealed as string, id);
@@ -76,9 +85,10 @@ export function createEndpointSecrets({ box, clock, ulid, createHmac }: Endpoint
   const add = async (tx: Tx, endpointId: string, { id, sealed }: SealedSecret): Promise<void> => {
     await tx.insert(SECRETS, { id, endpointId, sealed, createdAt: clock.now(), expiresAt: null });
   };
-  const forget = async (tx: Tx, endpointId: string): Promise<void> => {
-    await tx.deleteWhere(SECRETS, [{ column: "endpointId", op: "eq", value: endpointId }], MAX_ROWS);
+  const removeAll = async (tx: Tx, where: readonly Condition[]): Promise<void> => {
+    while ((await tx.deleteWhere(SECRETS, where, MAX_ROWS)) === MAX_ROWS);
   };
+  const forget = (tx: Tx, endpointId: string): Promise<void> => removeAll(tx, [ofEndpoint(endpointId)]);
   return {
     async seal(secret) {
       const id = ulid(clock.now());
@@ -89,11 +99,13 @@ export function createEndpointSecrets({ box, clock, ulid, createHmac }: Endpoint
       await add(tx, endpointId, secret);
     },
     async rotate(tx, endpointId, { secret, graceMs }) {
-      const live = await liveRows(tx, endpointId);
       const endsAt = clock.now() + graceMs;
+      const live = await liveRows(tx, endpointId);
       if (graceMs > 0 && live.length >= MAX_LIVE) throw customerWebhookError("TOO_MANY_SECRETS");
-      for (const { id, expiresAt } of live) {
-        // One that ends earlier still does, unless none is to be left.
+      const expired: Condition = { column: "expiresAt", op: "lte", value: clock.now() };
+      await removeAll(tx, graceMs === 0 ? [ofEndpoint(endpointId)] : [ofEndpoint(endpointId), expired]);
+      for (const { id, expiresAt } of graceMs === 0 ? [] : live) {
+        // One that ends earlier still does.
         if (expiresAt === null || (expiresAt as number) > endsAt) await tx.update(SECRETS, id, { expiresAt: endsAt });
       }
       await add(tx, endpointId, secret);

@@ -315,6 +315,38 @@ describe("rotation", () => {
     });
   });
 
+  it("without a grace leaves one secret however often it happens, also where many have piled up", async () => {
+    const app = customers();
+    await withApp(app.options, async (instance) => {
+      const { id } = await createEndpoint(instance);
+      const table = "_pylon_webhook_secrets";
+      const [current] = await instance.store.reader.find(table, { limit: 1 });
+      assert.ok(current);
+      // As versions before left them: expired, and ahead of the current one.
+      await instance.store.write(async (tx) => {
+        for (let n = 0; n < 250; n++) await tx.insert(table, { ...current, id: `0${1000 + n}`, expiresAt: n });
+      });
+      const send = async (secret: string): Promise<void> => {
+        await app.dispatch(instance, { type: "a", data: 1 });
+        await instance.rest();
+        assert.equal(instance.sent.at(-1)?.headers["webhook-signature"]?.split(" ").length, 1);
+        assert.equal(await verify(instance.sent.at(-1), secret), true);
+      };
+      await send(String(await secretOf(instance, id)));
+      for (let n = 0; n < 120; n++) {
+        const answer = await rotate(instance, id, { graceSecs: 0 });
+        assert.equal(answer.json["secret"], await secretOf(instance, id), `rotation ${n}`);
+      }
+      await send(String(await secretOf(instance, id)));
+      assert.equal(await instance.store.reader.count(table, []), 1);
+      await instance.store.write(async (tx) => {
+        for (let n = 0; n < 250; n++) await tx.insert(table, { ...current, id: `0${1000 + n}`, expiresAt: null });
+      });
+      await instance.ask(`DELETE ${PATH}/${id}`, { token: "admin" });
+      assert.equal(await instance.store.reader.count(table, []), 0);
+    });
+  });
+
   it("by a PATCH of the secret takes effect at once", async () => {
     const app = customers();
     await withApp(app.options, async (instance) => {
