@@ -244,6 +244,44 @@ describe("a secret", () => {
     });
   });
 
+  it("that cannot be opened keeps no other from signing, and can be rotated away from at once", async () => {
+    const app = customers({ retrySchedule: [60] });
+    await withApp({ ...app.options, env: { PYLON_SECRET_KEY: KEY } }, async (instance) => {
+      const { id, secret: lost } = await createEndpoint(instance);
+      const other = await createEndpoint(instance, { url: "https://b.example.com/", eventTypes: ["b"] });
+      const warnings = (): unknown[] => instance.logged.filter(({ event }) => event === "webhooks.secrets_unreadable");
+      assert.deepEqual(warnings(), []);
+      await instance.restart({ env: { PYLON_SECRET_KEY: "ff".repeat(32) } });
+      for (let round = 0; round < 100 && warnings().length === 0; round++) await instance.rest();
+      assert.equal(warnings().length, 1, "at the start, before anything is sent");
+      await app.dispatch(instance, { type: "b", data: 1 });
+      await instance.rest();
+      assert.equal(instance.sent.length, 0);
+      const rotated = await instance.ask(`POST /api/webhook-endpoints/${id}/rotate-secret`, {
+        token: "admin",
+        json: {},
+      });
+      assert.equal(rotated.status, 200, rotated.text);
+      await instance.advance(67_000);
+      await app.dispatch(instance, { type: "a", data: 1 });
+      await instance.rest();
+      assert.deepEqual(
+        instance.sent.map(({ url }) => url),
+        [URL_A, URL_A],
+      );
+      for (const sent of instance.sent) {
+        assert.equal(await verify(sent, String(rotated.json["secret"])), true);
+        assert.equal(await verify(sent, lost), "INVALID_SIGNATURE");
+      }
+      refused(
+        await instance.ask(`GET /api/webhook-endpoints/${other.id}/secret`, { token: "admin" }),
+        500,
+        "SECRET_UNREADABLE",
+      );
+      assert.equal(warnings().length, 1);
+    });
+  });
+
   it("needs a key of 32 bytes, or start-up stops", async () => {
     const app = customers();
     for (const bad of ["short", "zz".repeat(32), btoa("31 bytes".padEnd(31))]) {
@@ -298,6 +336,18 @@ describe("rotation", () => {
       assert.match(instance.sent[0]?.headers["webhook-signature"] ?? "", /^v1a,\S+$/);
       assert.equal(await verify(instance.sent[0], "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="), true);
       assert.equal(await verify(instance.sent[0], old), "INVALID_SIGNATURE");
+    });
+  });
+
+  it("to the secret that signs already signs once", async () => {
+    const app = customers();
+    await withApp(app.options, async (instance) => {
+      const { id, secret } = await createEndpoint(instance);
+      assert.equal((await rotate(instance, id, { secret })).status, 200);
+      await app.dispatch(instance, { type: "a", data: 1 });
+      await instance.rest();
+      assert.equal(instance.sent[0]?.headers["webhook-signature"]?.split(" ").length, 1);
+      assert.equal(await verify(instance.sent[0], secret), true);
     });
   });
 
