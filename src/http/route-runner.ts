@@ -57,6 +57,11 @@ export function queryOf(url: string): Record<string, string | string[]> {
   return Object.fromEntries(query);
 }
 
+/** Whether the request is one that is to be done once. */
+function isKeyed(route: Route, { headers }: Request): boolean {
+  return route.idempotency !== undefined && headers.has("idempotency-key");
+}
+
 interface Inputs {
   readonly query: unknown;
   readonly body: unknown;
@@ -69,7 +74,11 @@ async function readInputs(route: Route, incoming: Incoming, maxBodyBytes: number
   if (route.rawBody) {
     return { query, body: undefined, bodyText: "", rawBody: await readBytes(incoming.raw, maxBodyBytes) };
   }
-  if (!route.body) return { query, body: undefined, bodyText: "", rawBody: NO_BYTES };
+  if (!route.body) {
+    // What is not used still tells whether a key is sent again with another body.
+    const bodyText = isKeyed(route, incoming.raw) ? await readText(incoming.raw, maxBodyBytes) : "";
+    return { query, body: undefined, bodyText, rawBody: NO_BYTES };
+  }
   requireJsonType(incoming.raw);
   const bodyText = await readText(incoming.raw, maxBodyBytes);
   return { query, body: parseInput(route.body, parseJson(bodyText)), bodyText, rawBody: NO_BYTES };
@@ -112,7 +121,7 @@ export function createRouteRunner(options: RouteRunnerOptions): RunRoute {
     const { bodyText, ...inputs } = await readInputs(route, incoming, options.maxBodyBytes);
     const { raw, requestId, params, peerOf } = incoming;
     const request: RouteRequest = { identity, requestId, params, raw, peerOf, receipt: null, ...inputs };
-    if (route.idempotency && raw.headers.has("idempotency-key")) {
+    if (isKeyed(route, raw)) {
       return runWithKey(route, request, bodyText, options.idempotency);
     }
     return route.handle(request);

@@ -132,15 +132,18 @@ export async function changeFlag(
 }
 
 /** Forgets what was changed about a flag; answers whether there was anything. @throws FLAG_NOT_FOUND */
-export async function resetFlag(options: ChangeFlagOptions, request: RouteRequest): Promise<boolean> {
-  const { identity, requestId, params } = request;
+export async function resetFlag(options: ChangeFlagOptions, request: RouteRequest): Promise<RouteAnswer> {
+  const { identity, requestId, params, receipt } = request;
   const name = params.name ?? "";
   if (!options.configured.has(name)) throw flagError("FLAG_NOT_FOUND");
-  const reset = await options.data().write(scopeOf(request), async (writer) => {
+  const answer = await options.data().write(scopeOf(request), async (writer) => {
     const row = await writer.lookup(FLAG_ENTITY, "name", name);
-    return row !== null && (await writer.delete(FLAG_ENTITY, row.id)) !== null;
+    const reset = row !== null && (await writer.delete(FLAG_ENTITY, row.id)) !== null;
+    const made = { status: 200, json: { reset } };
+    await receipt?.commit(writer.tx, made);
+    return made;
   });
-  if (reset) options.log.info("flags.reset", { flag: name, by: nameOf(identity), requestId });
+  if (answer.json.reset) options.log.info("flags.reset", { flag: name, by: nameOf(identity), requestId });
   await reloadQuietly(options);
-  return reset;
+  return answer;
 }

@@ -339,6 +339,41 @@ describe("rotation", () => {
     });
   });
 
+  it("needs no body", async () => {
+    const app = customers();
+    await withApp(app.options, async (instance) => {
+      const { id, secret } = await createEndpoint(instance);
+      const answer = await instance.ask(`POST /api/webhook-endpoints/${id}/rotate-secret`, { token: "admin" });
+      assert.equal(answer.status, 200, answer.text);
+      assert.notEqual(answer.json["secret"], secret);
+      await app.dispatch(instance, { type: "a", data: 1 });
+      await instance.rest();
+      for (const one of [secret, String(answer.json["secret"])])
+        assert.equal(await verify(instance.sent[0], one), true);
+    });
+  });
+
+  it("happens once with an Idempotency-Key, whose answer is not kept: it holds the secret", async () => {
+    const app = customers();
+    await withApp(app.options, async (instance) => {
+      const { id } = await createEndpoint(instance);
+      const ask = (json: object): ReturnType<TestApp["ask"]> =>
+        instance.ask(`POST /api/webhook-endpoints/${id}/rotate-secret`, {
+          token: "admin",
+          json,
+          headers: { "idempotency-key": "k" },
+        });
+      const first = await ask({});
+      assert.equal(first.status, 200, first.text);
+      refused(await ask({}), 409, "IDEMPOTENCY_ANSWER_SECRET");
+      refused(await ask({ graceSecs: 5 }), 422, "IDEMPOTENCY_MISMATCH");
+      assert.equal(await secretOf(instance, id), first.json["secret"]);
+      const kept = await instance.store.reader.find("_pylon_idempotency", { limit: 10 });
+      assert.equal(kept.length, 1);
+      assert.ok(!JSON.stringify(kept).includes(String(first.json["secret"])));
+    });
+  });
+
   it("to the secret that signs already signs once", async () => {
     const app = customers();
     await withApp(app.options, async (instance) => {
