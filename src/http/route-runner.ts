@@ -2,6 +2,7 @@
 
 import { coreError, isPylonError } from "../core/errors.ts";
 import { ANONYMOUS, type Identity } from "../core/identity.ts";
+import { readWithSchema } from "../manifest/schema-problems.ts";
 import type { Access, Receipt, Route, RouteAnswer, RouteRequest } from "../plugin/route.ts";
 import { httpError } from "./http-errors.ts";
 import type { Idempotency } from "./idempotency.ts";
@@ -25,8 +26,6 @@ export interface RouteRunnerOptions {
 }
 
 const NO_BYTES = new Uint8Array(0);
-/** More problems than this are not listed, so that an answer stays smaller than what it answers. */
-const MAX_PROBLEMS = 100;
 
 function requireAccess(access: Access, identity: Identity): void {
   if (access === "anyone") return;
@@ -35,11 +34,9 @@ function requireAccess(access: Access, identity: Identity): void {
 }
 
 function parseInput(schema: ZodType, value: unknown): unknown {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.slice(0, MAX_PROBLEMS);
-  const details = issues.map(({ path, message }) => ({ path: path.map(String).join("."), message }));
-  throw coreError("VALIDATION_FAILED", { details });
+  const read = readWithSchema(schema, value, { unknownKey: "Unknown field" });
+  if (!read.ok) throw coreError("VALIDATION_FAILED", { details: read.problems });
+  return read.value;
 }
 
 /** A repeated parameter becomes a list, which schemas refuse unless they ask for one. */
