@@ -413,6 +413,25 @@ describe("many endpoints", () => {
     });
   });
 
+  it("of few endpoints behind one that is in the background count those that want it", async () => {
+    const app = customers();
+    await withApp({ ...app.options, started: false }, async (instance) => {
+      const first = await createEndpoint(instance, { eventTypes: ["a"] });
+      await createEndpoint(instance, { eventTypes: ["b"] });
+      await createMany(instance, MAX_INLINE);
+      assert.equal((await app.dispatch(instance, { type: "a", data: 1 })).scheduled, MAX_INLINE + 2);
+      await instance.store.write(async (tx) => {
+        const rows = await tx.find("WebhookEndpoint", { limit: 200 });
+        for (const { id } of rows.slice(2)) await tx.update("WebhookEndpoint", id, { disabled: true });
+      });
+      assert.equal((await app.dispatch(instance, { type: "a", data: 2 })).scheduled, 1);
+      instance.pylon.start();
+      for (let round = 0; round < 500 && instance.sent.length < 2; round++) await instance.rest();
+      const rows = await attemptsOf(instance, `&endpointId=${first.id}`);
+      assert.equal(rows.length, 2);
+    });
+  });
+
   it("get an event once also when the fan-out is run again", async () => {
     const app = customers();
     const count = MAX_INLINE * 6;
