@@ -57,7 +57,7 @@ function checkEntry(
   const found = plugin.check?.(read.value, at) ?? [];
   return {
     config: read.value,
-    problems: found.map((problem) => ({ ...problem, path: joinPath(at.prefix, problem.path) })),
+    problems: found.map((problem) => ({ ...problem, path: problem.variable ?? joinPath(at.prefix, problem.path) })),
   };
 }
 

@@ -36,8 +36,8 @@ function secretKeyOf(env: Env): Uint8Array | null {
 function checkKey(env: Env): Problem[] {
   const text = env[KEY_VARIABLE];
   if (text === undefined || text === "" || parseSecretKey(text)) return [];
-  const message = `${KEY_VARIABLE} is not ${SECRET_KEY_BYTES} bytes as ${SECRET_KEY_BYTES * 2} hexadecimal digits or base64`;
-  return [{ path: "", message }];
+  const message = `Expected ${SECRET_KEY_BYTES} bytes as ${SECRET_KEY_BYTES * 2} hexadecimal digits or base64`;
+  return [{ path: "", message, variable: KEY_VARIABLE }];
 }
 
 function setUp(config: CustomerWebhooksConfig, host: PluginHost): PluginParts {

@@ -287,7 +287,7 @@ describe("a secret", () => {
     for (const bad of ["short", "zz".repeat(32), btoa("31 bytes".padEnd(31))]) {
       const opening = withApp({ ...app.options, env: { PYLON_SECRET_KEY: bad } }, async () => undefined);
       await assert.rejects(opening, (error: Error) => {
-        assert.match(error.message, /PYLON_SECRET_KEY is not 32 bytes/);
+        assert.match(error.message, /^PYLON_SECRET_KEY: Expected 32 bytes/);
         assert.ok(!error.message.includes(bad));
         return true;
       });
