@@ -75,7 +75,7 @@ const FIELDS: Readonly<Record<string, z.ZodType>> = {
     .refine(isTargetUrl, `Expected an http(s) URL of at most ${MAX_TARGET_CHARS} characters without user information`),
   eventTypes: subscriptionsSchema,
   headers: headersSchema,
-  maxPerSecond: z.number().min(MIN_PER_SECOND).max(MAX_PER_SECOND),
+  maxPerSecond: z.number().min(MIN_PER_SECOND, "Expected at least one a day: 1/86400").max(MAX_PER_SECOND),
   maxConcurrent: z.number().int().min(1).max(MAX_CONCURRENCY),
 };
 
