@@ -11,6 +11,7 @@ import type { DataWriter } from "./data/data.ts";
 import type { Scope } from "./data/scope.ts";
 import type { FunctionDefinition } from "./functions/define.ts";
 import { createOutbound } from "./instance/outbound.ts";
+import { mergeManifests } from "./manifest/merge.ts";
 import type { Plugin } from "./plugin/plugin.ts";
 import { openEmbeddedPlatform, type EmbeddedPlatform } from "./platform/embedded-platform.ts";
 import { entryBehind } from "./plugins/customer-webhooks/declare-webhooks.ts";
@@ -116,13 +117,11 @@ function refuseFunctionGuard({ chosen }: Blueprint): void {
   });
 }
 
-/** The manifest with the plugin that its `webhooks()` entities ask for, unless it is listed already. */
+/** The manifest with the plugin that its `webhooks()` entities ask for. */
 function withDeclared(manifest: unknown): unknown {
   if (!isObject(manifest) || !Array.isArray(manifest.entities)) return manifest;
   const entry = entryBehind(manifest.entities);
-  const plugins: readonly unknown[] = Array.isArray(manifest.plugins) ? manifest.plugins : [];
-  const isListed = plugins.some((plugin) => isObject(plugin) && plugin.name === entry?.name);
-  return entry && !isListed ? { ...manifest, plugins: [...plugins, entry] } : manifest;
+  return entry ? mergeManifests(manifest, { plugins: [entry] }) : manifest;
 }
 
 async function open(options: PylonOptions): Promise<Pylon> {

@@ -5,7 +5,7 @@ import { auditLogPlugin } from "./plugins/audit-log/audit-log-plugin.ts";
 import { cacheClientPlugin } from "./plugins/cache-client/cache-client-plugin.ts";
 import { cachePlugin } from "./plugins/cache/cache-plugin.ts";
 import { customerWebhooksPlugin } from "./plugins/customer-webhooks/customer-webhooks-plugin.ts";
-import { CUSTOMER_WEBHOOKS, declareWebhooks } from "./plugins/customer-webhooks/declare-webhooks.ts";
+import { declareWebhooks, entryOf } from "./plugins/customer-webhooks/declare-webhooks.ts";
 import { dispatch } from "./plugins/customer-webhooks/dispatch.ts";
 import { featureFlagsPlugin } from "./plugins/feature-flags/feature-flags-plugin.ts";
 import { customerWebhookError } from "./plugins/customer-webhooks/webhook-errors.ts";
@@ -33,7 +33,8 @@ export function webhooksDeclaring(
     if (isDeclared) throw customerWebhookError("WEBHOOKS_DECLARED_TWICE");
     isDeclared = true;
     const declared = declareWebhooks(options);
-    definePlugin(CUSTOMER_WEBHOOKS, { ...declared.config });
+    const { name, config } = entryOf(declared.config);
+    definePlugin(name, config);
     return declared;
   };
 }

@@ -6,6 +6,7 @@ import { parseJwtConfig, type JwtConfig } from "./auth/jwt-config.ts";
 import type { OpenSharedServer } from "./cache/shared-server.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Env } from "./core/env.ts";
+import { isPylonError } from "./core/errors.ts";
 import { ANONYMOUS, type Identity } from "./core/identity.ts";
 import { createUlidSource, type UlidSource } from "./core/ids.ts";
 import type { Json } from "./core/json.ts";
@@ -138,7 +139,8 @@ function buildCore(
     timeoutMs: settings.functionTimeoutMs,
     log: ({ name, kind, requestId, message, error }) => {
       const stack = error instanceof Error ? error.stack : undefined;
-      log.error("function.failed", { name, kind, requestId, message, stack });
+      const { code, hint } = isPylonError(error) ? error : { code: undefined, hint: undefined };
+      log.error("function.failed", { name, kind, requestId, code, message, hint, stack });
     },
   });
   const users = appUsers(blueprint.model, () => data);

@@ -2,6 +2,7 @@
 
 import type { Clock } from "../core/clock.ts";
 import { createUlidSource } from "../core/ids.ts";
+import { platformFetch } from "../net/platform-fetch.ts";
 import type { Store } from "../store/store.ts";
 import { type ApiKeys, createApiKeys } from "./api-keys.ts";
 import { type Authenticator, createAuthenticator } from "./authenticate.ts";
@@ -72,7 +73,7 @@ export function createAuth(options: AuthOptions): Auth {
   const magicCodes = createMagicCodes({ ...base, users, sessions, showCodes });
   const apiKeys = createApiKeys(base);
   const invites = createInvites({ ...base, inviteUrl });
-  const fetchKeys = options.fetch ?? ((url, init) => fetch(url, init));
+  const fetchKeys = options.fetch ?? ((url, init) => platformFetch(url, init));
   const jwt = options.jwt && createJwtVerifier(options.jwt, { clock, fetch: fetchKeys });
   const authenticator = createAuthenticator({ reader: store.reader, clock, memberships, adminToken, jwt });
   return {

@@ -27,8 +27,6 @@ export interface AppProblem {
 export interface AppSourceOptions {
   readonly dir: string;
   readonly sdk: Sdk;
-  /** What the application's own code sees as `fetch`. */
-  readonly fetch?: typeof fetch;
   /** Hears what application code throws where nobody waits for it. */
   readonly onUncaught: (error: unknown) => void;
 }
@@ -39,6 +37,8 @@ export interface AppSource {
   readonly plugins: readonly PluginEntry[];
   readonly functions: FunctionDefinitions;
   readonly problems: readonly AppProblem[];
+  /** From now on the application and its packages have this as `fetch`; until then the platform's. */
+  bindFetch(fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>): void;
   idle(): Promise<void>;
   dispose(): void;
 }

@@ -46,21 +46,15 @@ export interface AppContext {
   readonly log: Log;
 }
 
-/** A loaded application whose `fetch` and SDK can be bound once it is known what it asks for. */
+/** A loaded application whose SDK can be bound once it is known what it asks for. */
 export interface LoadedSource {
   readonly source: AppSource;
   readonly late: LateExports;
-  /** From now on the application's `fetch` is this one. */
-  bindFetch(guarded: (input: string | URL | Request, init?: RequestInit) => Promise<Response>): void;
 }
 
 /** Loads without judging: what is wrong is in `source.problems`. */
 export async function loadSource({ platform, dir, log }: AppContext): Promise<LoadedSource> {
   const late = createSdkExports();
-  let bound: (input: string | URL | Request, init?: RequestInit) => Promise<Response> = fetch;
-  const appFetch = Object.assign((input: string | URL | Request, init?: RequestInit) => bound(input, init), {
-    preconnect: fetch.preconnect,
-  });
   const source = await platform.loadApp({
     dir,
     sdk: createSdk({
@@ -70,20 +64,13 @@ export async function loadSource({ platform, dir, log }: AppContext): Promise<Lo
         acts: { dispatch },
       },
     }),
-    fetch: appFetch,
     onUncaught: (error) =>
       log.error("app.uncaught", {
         message: messageOf(error),
         stack: error instanceof Error ? error.stack : undefined,
       }),
   });
-  return {
-    source,
-    late,
-    bindFetch(guarded) {
-      bound = guarded;
-    },
-  };
+  return { source, late };
 }
 
 export interface OpenAppOptions extends AppContext {
@@ -106,7 +93,7 @@ function bind(loaded: LoadedSource, pylon: Pylon, blueprint: Blueprint, options:
   loaded.late.bind(pylon.sdk);
   const { guard, guardFunctions } = createOutbound(blueprint.chosen, options.mode);
   const { runtime, clock } = options;
-  if (guardFunctions) loaded.bindFetch(createGuardedFetch({ guard, dialer: runtime.dialer, clock }));
+  if (guardFunctions) loaded.source.bindFetch(createGuardedFetch({ guard, dialer: runtime.dialer, clock }));
 }
 
 /**

@@ -17,6 +17,8 @@ export interface Problem {
   readonly message: string;
   /** The environment variable whose absence is the problem. */
   readonly missingEnv?: string;
+  /** The place is the environment, and this its variable: `path` says no more. */
+  readonly variable?: string;
 }
 
 export interface ErrorOptions {

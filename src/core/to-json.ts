@@ -27,8 +27,12 @@ export function joinPath(path: string, key: string | number): string {
 }
 
 interface Failure {
-  readonly path: string;
-  readonly message: string;
+  path: string;
+  message: string;
+  /** What lay too deep. */
+  readonly tooDeep?: object;
+  /** Where it stood before, on the way down. */
+  before?: string;
 }
 
 function isPlain(value: object): boolean {
@@ -40,8 +44,25 @@ function hasToJson(value: object): value is { toJSON(): unknown } {
   return "toJSON" in value && typeof value.toJSON === "function";
 }
 
+/** On the way up: what lay too deep and stands here as well is a cycle, told by the place where that comes again. */
+function noteCycle(failure: Failure | undefined, value: object, path: string): void {
+  if (failure?.tooDeep !== value) return;
+  failure.path = failure.before ?? failure.path;
+  failure.before = path;
+  failure.message = "a cycle";
+}
+
 function copyObject(value: object, path: string, depth: number, failures: Failure[]): Json {
-  if (depth === 0) return refuse(failures, path, `more than ${MAX_JSON_DEPTH} levels, or a cycle`);
+  if (depth === 0) {
+    failures.push({ path, message: `more than ${MAX_JSON_DEPTH} levels`, tooDeep: value });
+    return null;
+  }
+  const copied = copyItems(value, path, depth, failures);
+  noteCycle(failures[0], value, path);
+  return copied;
+}
+
+function copyItems(value: object, path: string, depth: number, failures: Failure[]): Json {
   if (hasToJson(value)) return copy(value.toJSON(), path, depth - 1, failures);
   if (Array.isArray(value)) return value.map((item, i) => copy(item ?? null, joinPath(path, i), depth - 1, failures));
   if (!isPlain(value)) return refuse(failures, path, `an instance of ${value.constructor.name || "a class"}`);
@@ -85,5 +106,5 @@ export function toJson(value: unknown): JsonCopy {
   const failures: Failure[] = [];
   const copied = value === undefined ? null : copy(value, "", MAX_JSON_DEPTH, failures);
   const [failure] = failures;
-  return failure ? { ok: false, ...failure } : { ok: true, value: copied };
+  return failure ? { ok: false, path: failure.path, message: failure.message } : { ok: true, value: copied };
 }

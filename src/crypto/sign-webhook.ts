@@ -4,7 +4,7 @@ import { encodeBase64 } from "./base64.ts";
 import { importEd25519Seed, signEd25519 } from "./ed25519.ts";
 import { createHmacSigner, type HmacSigner } from "./hmac.ts";
 import { type Bytes, toBytes } from "./utf8.ts";
-import { parseWebhookSecret } from "./webhook-secret.ts";
+import { listSecrets, parseWebhookSecret } from "./webhook-secret.ts";
 
 export interface WebhookMessage<Timestamp extends number | string = number | string> {
   /** Visible ASCII without a full stop: it ends at the first one in what is signed. */
@@ -87,11 +87,8 @@ export async function signWebhook<Timestamp extends number | string>(
 ): Promise<SignedWebhook<Timestamp>> {
   checkMessage(message);
   const { id, timestamp, body } = message;
-  const secrets = typeof message.secrets === "string" ? [message.secrets] : message.secrets;
-  if (!Array.isArray(secrets) || secrets.length === 0) {
-    throw cryptoError("WEBHOOK_SECRET_INVALID", { message: "There is no secret to sign with" });
-  }
+  const secrets = listSecrets(message.secrets);
   const content = signedContent(id, timestamp, body);
-  const entries = await Promise.all(secrets.map((secret: string) => createWebhookSigner(secret).sign(content)));
+  const entries = await Promise.all(secrets.map((secret) => createWebhookSigner(secret).sign(content)));
   return { id, timestamp, signature: entries.join(" ") };
 }

@@ -21,6 +21,23 @@ function invalid(message: string): PylonError {
   return cryptoError("WEBHOOK_SECRET_INVALID", { message });
 }
 
+function isMissing(value: unknown): boolean {
+  return value === undefined || value === null;
+}
+
+/** What an environment variable that is not set comes to. */
+function missing(): PylonError {
+  return invalid("The webhook secret is missing: is the variable set that holds it?");
+}
+
+/** One secret or several, as a list. @throws WEBHOOK_SECRET_INVALID when there is none */
+export function listSecrets(secrets: string | readonly string[]): readonly string[] {
+  if (isMissing(secrets)) throw missing();
+  const list = Array.isArray(secrets) ? (secrets as readonly string[]) : [secrets as string];
+  if (list.length === 0) throw invalid("The list of webhook secrets is empty");
+  return list;
+}
+
 function parseSymmetric(secret: string): WebhookKey {
   const key = secret.startsWith(SYMMETRIC) ? decodeBase64(secret.slice(SYMMETRIC.length)) : toBytes(secret);
   if (!key) throw invalid("A whsec_ secret needs standard base64 with padding behind its prefix");
@@ -53,6 +70,7 @@ function parseVerifying(secret: string): WebhookKey {
  * @throws WEBHOOK_SECRET_INVALID
  */
 export function parseWebhookSecret(secret: string): WebhookKey {
+  if (isMissing(secret)) throw missing();
   if (typeof secret !== "string") throw invalid("A webhook secret is a string");
   if (secret.length > MAX_SECRET_CHARS) throw invalid(`A webhook secret has at most ${MAX_SECRET_CHARS} characters`);
   if (secret.startsWith(SIGNING)) return parseSigning(secret);

@@ -21,7 +21,7 @@ export const functionError: ErrorFactory<
   FN_ABORTED: { status: 503, message: "The function was stopped before it ended" },
   FN_BUSY: { status: 503, message: "Too many functions are running" },
   FN_ENDED: { status: 500, message: "Cannot use the context of a function after the function has ended" },
-  FN_READ_ONLY: { status: 500, message: "Cannot write from a query" },
+  FN_READ_ONLY: { status: 500, message: "Cannot write from a query", hint: "Make it a mutation, or an action" },
   FN_RESULT_INVALID: { status: 500, message: "The function returned something that is not JSON" },
   HANDLER_ERROR: { status: 500, message: "The function failed" },
 });

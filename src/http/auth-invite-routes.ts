@@ -23,6 +23,7 @@ function createInvite(auth: Auth): Route {
     tag: TAG,
     summary: "Invite an address; replaces an earlier invite to it",
     body: createInviteInput,
+    idempotency: "recorded",
     answers: {
       201: { description: "The invite; its token is shown once", schema: objectOf({ ...VIEW, token: TEXT }) },
       403: { description: "The caller may not grant this role" },
@@ -33,7 +34,7 @@ function createInvite(auth: Auth): Route {
     async handle({ identity, params, body, peerOf }) {
       auth.limits.take("invite", { ip: peerOf(), subject: identity.userId });
       const invite = await auth.invites.create(identity, params.id ?? "", body);
-      return { status: 201, json: invite, headers: { "cache-control": "no-store" } };
+      return { status: 201, json: invite, headers: { "cache-control": "no-store" }, secret: true };
     },
   });
 }

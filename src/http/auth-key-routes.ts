@@ -29,6 +29,7 @@ function createKey(auth: Auth): Route {
     tag: TAG,
     summary: "Make an API key",
     body: createApiKeyInput,
+    idempotency: "recorded",
     answers: {
       201: { description: "The key, shown once", schema: objectOf({ ...VIEW, key: TEXT }) },
       403: { description: "A key cannot make keys, nor grant what its maker has not" },
@@ -37,7 +38,7 @@ function createKey(auth: Auth): Route {
     async handle({ identity, body }) {
       const { name, roles, expires_in_days: expiresInDays, user_id: userId, tenant_id: tenantId } = body;
       const key = await auth.apiKeys.create(identity, { name, roles, expiresInDays, userId, tenantId });
-      return { status: 201, json: key, headers: { "cache-control": "no-store" } };
+      return { status: 201, json: key, headers: { "cache-control": "no-store" }, secret: true };
     },
   });
 }

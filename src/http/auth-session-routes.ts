@@ -120,6 +120,7 @@ function selectOrganisation(auth: Auth): Route {
     tag: TAG,
     summary: "Make an organisation the session's tenant, or none with null",
     body: selectOrgInput,
+    idempotency: "recorded",
     answers: {
       200: { description: "The session's tenant from now on", schema: objectOf({ tenantId: TEXT_OR_NULL }) },
       403: { description: "Not a member, or not a session" },

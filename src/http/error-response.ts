@@ -35,7 +35,8 @@ function toPylonError(error: unknown, requestId: string, log: Log): PylonError {
     const level = error.status === 503 ? "warn" : "error";
     if (error.status >= 500) {
       const reason = error.cause === undefined ? undefined : messageOf(error.cause);
-      log[level]("request.failed", { requestId, code: error.code, message: error.message, reason });
+      const { code, message, hint } = error;
+      log[level]("request.failed", { requestId, code, message, hint, reason });
     }
     return error;
   }

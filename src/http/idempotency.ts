@@ -14,12 +14,14 @@ const TABLE = "_pylon_idempotency";
 const KEPT_MS = 24 * 3_600_000;
 const KEY_PATTERN = /^[\x21-\x7e]{1,255}$/;
 const PENDING = 0;
+/** In place of the status of an answer that is not kept. */
+const SECRET = 1;
 
 export const idempotencyTable: TableSpec = {
   name: TABLE,
   columns: [
     { name: "fingerprint", type: "text" },
-    /** 0 while the first request runs. */
+    /** 0 while the first request runs, 1 when its answer is not kept. */
     { name: "status", type: "int" },
     { name: "body", type: "text" },
     { name: "createdAt", type: "int" },
@@ -42,7 +44,14 @@ export interface Idempotency {
   sweep(limit: number): Promise<number>;
 }
 
+/** What is stored of an answer. */
+function kept(answer: RouteAnswer): { readonly status: number; readonly body: string | null } {
+  if (answer.secret) return { status: SECRET, body: null };
+  return { status: answer.status, body: answer.json === undefined ? null : JSON.stringify(answer.json) };
+}
+
 function replay(row: Row): RouteAnswer {
+  if (row.status === SECRET) throw httpError("IDEMPOTENCY_ANSWER_SECRET");
   return {
     status: row.status as number,
     json: row.body === null ? undefined : (JSON.parse(row.body as string) as unknown),
@@ -70,13 +79,8 @@ export function createIdempotency({ store, clock, longestMs }: IdempotencyOption
   };
 
   const save = async (tx: Tx, id: string, fingerprint: string, answer: RouteAnswer | null): Promise<void> => {
-    const row = {
-      id,
-      fingerprint,
-      status: answer?.status ?? PENDING,
-      body: answer?.json === undefined ? null : JSON.stringify(answer.json),
-      createdAt: clock.now(),
-    };
+    const saved = answer ? kept(answer) : { status: PENDING, body: null };
+    const row = { id, fingerprint, ...saved, createdAt: clock.now() };
     const found = await tx.get(TABLE, id);
     if (!found) {
       // Two replicas may both have found nothing; only one of them may commit its write.
@@ -96,8 +100,7 @@ export function createIdempotency({ store, clock, longestMs }: IdempotencyOption
     store.write<unknown>((tx) => {
       // A failure may be tried again; an answer is remembered.
       if (answer.status >= 500) return tx.delete(TABLE, id);
-      const body = answer.json === undefined ? null : JSON.stringify(answer.json);
-      return tx.update(TABLE, id, { status: answer.status, body });
+      return tx.update(TABLE, id, { ...kept(answer) });
     });
 
   return {

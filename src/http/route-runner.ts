@@ -2,6 +2,7 @@
 
 import { coreError, isPylonError } from "../core/errors.ts";
 import { ANONYMOUS, type Identity } from "../core/identity.ts";
+import { readWithSchema } from "../manifest/schema-problems.ts";
 import type { Access, Receipt, Route, RouteAnswer, RouteRequest } from "../plugin/route.ts";
 import { httpError } from "./http-errors.ts";
 import type { Idempotency } from "./idempotency.ts";
@@ -25,8 +26,6 @@ export interface RouteRunnerOptions {
 }
 
 const NO_BYTES = new Uint8Array(0);
-/** More problems than this are not listed, so that an answer stays smaller than what it answers. */
-const MAX_PROBLEMS = 100;
 
 function requireAccess(access: Access, identity: Identity): void {
   if (access === "anyone") return;
@@ -35,11 +34,9 @@ function requireAccess(access: Access, identity: Identity): void {
 }
 
 function parseInput(schema: ZodType, value: unknown): unknown {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.slice(0, MAX_PROBLEMS);
-  const details = issues.map(({ path, message }) => ({ path: path.map(String).join("."), message }));
-  throw coreError("VALIDATION_FAILED", { details });
+  const read = readWithSchema(schema, value, { unknownKey: "Unknown field" });
+  if (!read.ok) throw coreError("VALIDATION_FAILED", { details: read.problems });
+  return read.value;
 }
 
 /** A repeated parameter becomes a list, which schemas refuse unless they ask for one. */
@@ -57,6 +54,11 @@ export function queryOf(url: string): Record<string, string | string[]> {
   return Object.fromEntries(query);
 }
 
+/** Whether the request is one that is to be done once. */
+function isKeyed(route: Route, { headers }: Request): boolean {
+  return route.idempotency !== undefined && headers.has("idempotency-key");
+}
+
 interface Inputs {
   readonly query: unknown;
   readonly body: unknown;
@@ -69,7 +71,11 @@ async function readInputs(route: Route, incoming: Incoming, maxBodyBytes: number
   if (route.rawBody) {
     return { query, body: undefined, bodyText: "", rawBody: await readBytes(incoming.raw, maxBodyBytes) };
   }
-  if (!route.body) return { query, body: undefined, bodyText: "", rawBody: NO_BYTES };
+  if (!route.body) {
+    // What is not used still tells whether a key is sent again with another body.
+    const bodyText = isKeyed(route, incoming.raw) ? await readText(incoming.raw, maxBodyBytes) : "";
+    return { query, body: undefined, bodyText, rawBody: NO_BYTES };
+  }
   requireJsonType(incoming.raw);
   const bodyText = await readText(incoming.raw, maxBodyBytes);
   return { query, body: parseInput(route.body, parseJson(bodyText)), bodyText, rawBody: NO_BYTES };
@@ -113,7 +119,7 @@ export function createRouteRunner(options: RouteRunnerOptions): RunRoute {
     const { bodyText, ...inputs } = await readInputs(route, incoming, options.maxBodyBytes);
     const { raw, requestId, params, peerOf } = incoming;
     const request: RouteRequest = { identity, requestId, params, raw, peerOf, receipt: null, ...inputs };
-    if (route.idempotency && raw.headers.has("idempotency-key")) {
+    if (isKeyed(route, raw)) {
       return runWithKey(route, request, bodyText, options.idempotency);
     }
     return route.handle(request);

@@ -3,6 +3,7 @@
 
 import { z } from "zod";
 import type { Problem, PylonError } from "../core/errors.ts";
+import { readWithSchema } from "./schema-problems.ts";
 import { checkEntities } from "./check-entities.ts";
 import { checkPolicies } from "./check-policies.ts";
 import { FIELD_TYPE_NAMES, isFieldType, type FieldType } from "./field-type.ts";
@@ -111,39 +112,6 @@ export const manifestSchema: z.ZodType<Manifest> = z.strictObject({
   plugins: z.array(pluginSchema).max(LIMITS.plugins).default([]),
 });
 
-/** zod's word for a type, with its article. */
-const ARTICLED: Readonly<Record<string, string>> = {
-  string: "a string",
-  boolean: "true or false",
-  array: "a list",
-  object: "an object",
-  record: "an object",
-};
-
-function messageForIssue(issue: z.core.$ZodRawIssue): string | undefined {
-  if (issue.code === "invalid_value")
-    return `Expected ${issue.values.map((value) => JSON.stringify(value)).join(" or ")}`;
-  if (issue.code === "invalid_type") {
-    const expected = ARTICLED[issue.expected] ?? issue.expected;
-    return issue.input === undefined ? `Missing: expected ${expected}` : `Expected ${expected}`;
-  }
-  if (issue.code === "too_big")
-    return `Expected at most ${issue.maximum} ${issue.origin === "array" ? "items" : "characters"}`;
-  if (issue.code === "too_small") return "Expected something that is not empty";
-  return undefined;
-}
-
-function problemsOf(issue: z.core.$ZodIssue): Problem[] {
-  const path = issue.path.map(String);
-  if (issue.code !== "unrecognized_keys") return [{ path: path.join("."), message: issue.message }];
-  return issue.keys.map((key) => ({ path: [...path, key].join("."), message: "Unknown key" }));
-}
-
-function read<T>(schema: z.ZodType<T>, input: unknown): { readonly value?: T; readonly problems: readonly Problem[] } {
-  const result = schema.safeParse(input, { error: messageForIssue });
-  return result.success ? { value: result.data, problems: [] } : { problems: result.error.issues.flatMap(problemsOf) };
-}
-
 export interface CheckOptions {
   /**
    * Entities that exist without being in the manifest, or `"any"` to leave references to entities unchecked: for a manifest
@@ -179,10 +147,10 @@ export function manifestInvalid(problems: readonly Problem[]): PylonError {
  * @throws MANIFEST_INVALID whose `details` list every problem of shape and of meaning, with dotted paths.
  */
 export function parseManifest(input: unknown, options: CheckOptions = {}): Manifest {
-  const { value, problems } = read(manifestSchema, input);
-  const all = [...problems, ...checkInput(input, options)];
-  if (!value || all.length > 0) throw manifestInvalid(all);
-  return { ...value, plugins: mergePlugins(value.plugins) };
+  const read = readWithSchema(manifestSchema, input, { maxProblems: Number.POSITIVE_INFINITY });
+  const meant = checkInput(input, options);
+  if (!read.ok || meant.length > 0) throw manifestInvalid([...(read.ok ? [] : read.problems), ...meant]);
+  return { ...read.value, plugins: mergePlugins(read.value.plugins) };
 }
 
 /**
@@ -191,7 +159,7 @@ export function parseManifest(input: unknown, options: CheckOptions = {}): Manif
  * @throws MANIFEST_INVALID when they do not have the shape of entities.
  */
 export function parseStoredEntities(input: unknown): readonly EntityDef[] {
-  const { value, problems } = read(entitiesSchema, input);
-  if (!value) throw manifestInvalid(problems);
-  return value;
+  const read = readWithSchema(entitiesSchema, input);
+  if (!read.ok) throw manifestInvalid(read.problems);
+  return read.value;
 }

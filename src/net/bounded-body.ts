@@ -1,9 +1,18 @@
-// Reads the beginning of a body and lets go of the rest. Never holds more than the bound and one chunk.
+// Reads the beginning of a body and lets go of the rest. Never holds more than the bound and one chunk. What has come is kept
+// where whoever gives up on the rest still finds it.
 
 export interface BoundedBody {
   readonly bytes: Uint8Array;
   /** Whether the body was longer than `bytes`, or at least as long as was read. */
   readonly truncated: boolean;
+}
+
+/** What has come of a body so far. */
+export interface Received {
+  readonly chunks: Uint8Array[];
+  totalBytes: number;
+  /** Of a body of unknown length, so that a deadline can cancel a read that waits. */
+  reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
 }
 
 export interface BodyBounds {
@@ -36,31 +45,36 @@ function declaresAtMost(maxBytes: number, headers: Headers): boolean {
 
 async function readChunks(
   reader: ReadableStreamDefaultReader<Uint8Array>,
-  { maxBytes, keepBytes }: BodyBounds,
+  bounds: BodyBounds,
+  received: Received,
 ): Promise<BoundedBody> {
-  const chunks: Uint8Array[] = [];
-  let total = 0;
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) return total === 0 ? EMPTY : keep(chunks, total, keepBytes);
-    chunks.push(value);
-    total += value.length;
-    if (total < maxBytes) continue;
+    if (done) return received.totalBytes === 0 ? EMPTY : keep(received, bounds.keepBytes);
+    received.chunks.push(value);
+    received.totalBytes += value.length;
+    if (received.totalBytes < bounds.maxBytes) continue;
     // Not awaited: a peer that does not acknowledge the end would hold the call.
     reader.cancel().catch(() => undefined);
-    return { ...keep(chunks, Math.min(total, maxBytes), keepBytes), truncated: true };
+    return readSoFar(received, bounds);
   }
 }
 
+/** Nothing yet, of any body. */
+export function createReceived(): Received {
+  return { chunks: [], totalBytes: 0, reader: undefined };
+}
+
+/** A body that was given up: what of it has come within the bounds. */
+export function readSoFar(received: Received, { maxBytes, keepBytes }: BodyBounds): BoundedBody {
+  return { ...keep(received, Math.min(maxBytes, keepBytes)), truncated: true };
+}
+
 /**
- * Reads a response's body up to its bounds. Rejects as the stream does. `onReader` gets the reader of a body of unknown
- * length, so that a deadline can cancel a read that waits.
+ * Reads a response's body up to its bounds, noting in `received` what has come. Rejects as the stream does. A short body of
+ * known length comes whole or not at all.
  */
-export async function readBounded(
-  response: Response,
-  bounds: BodyBounds,
-  onReader: (reader: ReadableStreamDefaultReader<Uint8Array>) => void,
-): Promise<BoundedBody> {
+export async function readBounded(response: Response, bounds: BodyBounds, received: Received): Promise<BoundedBody> {
   const { maxBytes, keepBytes } = bounds;
   // The usual short answer, read whole: a reader costs several times as much.
   if (declaresAtMost(maxBytes, response.headers)) {
@@ -69,10 +83,10 @@ export async function readBounded(
   }
   if (!response.body) return EMPTY;
   const reader = response.body.getReader();
-  onReader(reader);
-  return readChunks(reader, bounds);
+  received.reader = reader;
+  return readChunks(reader, bounds, received);
 }
 
-function keep(chunks: readonly Uint8Array[], total: number, keepBytes: number): BoundedBody {
-  return { bytes: joinChunks(chunks, Math.min(total, keepBytes)), truncated: total > keepBytes };
+function keep({ chunks, totalBytes }: Received, keepBytes: number): BoundedBody {
+  return { bytes: joinChunks(chunks, Math.min(totalBytes, keepBytes)), truncated: totalBytes > keepBytes };
 }

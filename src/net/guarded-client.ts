@@ -1,7 +1,15 @@
 // Sends requests whose target a user chose. Every ending is a value: a response, a target that was refused, or a failure
-// with a code. One deadline covers lookup, connection, headers and body; bytes are bounded; redirects are not followed.
+// with a code. One deadline covers lookup, connection, headers and body; bytes are bounded; redirects are not followed. A
+// status that has come is the answer, whatever becomes of the body behind it.
 import type { Clock } from "../core/clock.ts";
-import { readBounded } from "./bounded-body.ts";
+import {
+  type BodyBounds,
+  type BoundedBody,
+  createReceived,
+  readBounded,
+  readSoFar,
+  type Received,
+} from "./bounded-body.ts";
 import type { Dialer, DialInit } from "./dialer.ts";
 import type { Guard } from "./guard.ts";
 import type { NetFailureCode } from "./net-errors.ts";
@@ -34,12 +42,16 @@ export interface Cancellation {
 
 export type OutboundOutcome =
   | {
+      /** The receiver has answered: its status and headers came, all of its body or not. */
       readonly kind: "response";
       readonly status: number;
       readonly headers: Headers;
       /** As it came: no content encoding is undone. */
       readonly body: Uint8Array;
-      /** Whether the body was longer than `body`, or as long as the most that is read. */
+      /**
+       * Whether more of it was to come: the body was longer than `body` or as long as the most that is read, or it was cut
+       * off or not over at the deadline. Whoever needs a whole body looks here.
+       */
       readonly truncated: boolean;
       readonly durationMs: number;
     }
@@ -51,6 +63,7 @@ export type OutboundOutcome =
       readonly literal: boolean;
     }
   | {
+      /** No answer came, or the caller gave the call up. */
       readonly kind: "failed";
       readonly code: NetFailureCode;
       /** Names neither the URL nor an address. */
@@ -91,7 +104,13 @@ interface Flight {
   readonly clock: Clock;
   readonly startedMs: number;
   readonly controller: AbortController;
-  reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  /** Once status and headers have come. */
+  answer: Answer | undefined;
+}
+
+interface Answer {
+  readonly response: Response;
+  readonly received: Received;
 }
 
 type Dial = ReturnType<typeof createPinnedDial>;
@@ -109,19 +128,30 @@ function whyUnusable({ status }: Response, { controller }: Flight): NetFailureCo
   return status < 200 || status > 599 ? "NET_PROTOCOL" : undefined;
 }
 
+function boundsOf({ limits: { maxResponseBytes: maxBytes }, request }: Flight): BodyBounds {
+  return { maxBytes, keepBytes: request.keepBytes ?? maxBytes };
+}
+
+function answered(flight: Flight, { status, headers }: Response, { bytes, truncated }: BoundedBody): OutboundOutcome {
+  return { kind: "response", status, headers, body: bytes, truncated, durationMs: elapsedMs(flight) };
+}
+
+/** How a call ends that came to an end too early: with the answer, when one has come. */
+function cutShort(flight: Flight, failure: NetFailure): OutboundOutcome {
+  const { answer } = flight;
+  if (!answer) return failed(flight, failure);
+  return answered(flight, answer.response, readSoFar(answer.received, boundsOf(flight)));
+}
+
 async function readResponse(response: Response, flight: Flight): Promise<OutboundOutcome> {
   const unusable = whyUnusable(response, flight);
   if (unusable !== undefined) {
     response.body?.cancel().catch(() => undefined);
     return failed(flight, netFailure(unusable));
   }
-  const maxBytes = flight.limits.maxResponseBytes;
-  const bounds = { maxBytes, keepBytes: flight.request.keepBytes ?? maxBytes };
-  const { bytes: body, truncated } = await readBounded(response, bounds, (reader) => {
-    flight.reader = reader;
-  });
-  const { status, headers } = response;
-  return { kind: "response", status, headers, body, truncated, durationMs: elapsedMs(flight) };
+  const received = createReceived();
+  flight.answer = { response, received };
+  return answered(flight, response, await readBounded(response, boundsOf(flight), received));
 }
 
 function planCall({ request, controller }: Flight, inFlight: number): DialInit | undefined {
@@ -140,7 +170,7 @@ async function fly(flight: Flight, dial: Dial, inFlight: number): Promise<Outbou
   try {
     return await readResponse(dialed.response, flight);
   } catch (error) {
-    return failed(flight, failureOf(error));
+    return cutShort(flight, failureOf(error));
   }
 }
 
@@ -155,15 +185,16 @@ function withDeadline(flight: Flight, work: () => Promise<OutboundOutcome>): Pro
       signal?.removeEventListener("abort", onAbort);
       resolve(outcome);
     };
-    const abandon = (code: NetFailureCode): void => {
-      settle(failed(flight, netFailure(code)));
+    const abandon = (outcome: OutboundOutcome): void => {
+      settle(outcome);
       flight.controller.abort();
-      flight.reader?.cancel().catch(() => undefined);
+      flight.answer?.received.reader?.cancel().catch(() => undefined);
     };
     const onAbort = (): void => {
-      if (!isSettled) abandon("NET_ABORTED");
+      if (!isSettled) abandon(failed(flight, netFailure("NET_ABORTED")));
     };
-    const cancelTimer = flight.clock.setTimer(flight.limits.timeoutMs, () => abandon("NET_TIMEOUT"));
+    const onDeadline = (): void => abandon(cutShort(flight, netFailure("NET_TIMEOUT")));
+    const cancelTimer = flight.clock.setTimer(flight.limits.timeoutMs, onDeadline);
     if (signal?.aborted === true || cancellation?.isAborted === true) return onAbort();
     cancellation?.onAbort(onAbort);
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -189,7 +220,7 @@ export function createGuardedClient(options: GuardedClientOptions): GuardedClien
       clock,
       startedMs: clock.monotonic(),
       controller: new AbortController(),
-      reader: undefined,
+      answer: undefined,
     };
   };
 

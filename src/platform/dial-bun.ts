@@ -1,6 +1,7 @@
 // Outbound connections on Bun: `fetch` to the literal address with the name in `Host` and in the TLS server name, which is
 // also the name that the certificate must be for. Connections are pooled by address and server name.
 import type { Dialer, DialInit } from "../net/dialer.ts";
+import { platformFetch } from "../net/platform-fetch.ts";
 import { certificateName, createNodeFetchPinned, type NodeDialOptions } from "./dial-node-http.ts";
 
 /**
@@ -63,7 +64,7 @@ function fetchPinned({ url, host, tls }: Pin, init: DialInit): Promise<Response>
   };
   if (tls) options.tls = tls;
   if (init.body !== undefined) options.body = init.body as BodyInit;
-  return fetch(url, options);
+  return platformFetch(url, options);
 }
 
 /** Creates the dialer. Names are resolved by c-ares where Bun has it, so that a slow name server does not hold a thread. */

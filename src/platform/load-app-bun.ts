@@ -9,6 +9,7 @@ import { functionError } from "../functions/function-errors.ts";
 import type { PluginEntry } from "../manifest/merge.ts";
 import { SDK_MODULE_NAMES, type Sdk, type SdkModuleName } from "../sdk/sdk.ts";
 import { isObject } from "../core/json.ts";
+import { type AppFetch, bindFetch, createFetchGlobals } from "./app-fetch-bun.ts";
 import { createGraphBorder, type GraphBorder, shield, wrapFunctions } from "./graph-border-bun.ts";
 import { dedupeProblems, type LoadProblem, type ProblemSource, toLoadProblems } from "./load-problems-bun.ts";
 import { listAppFolders } from "./app-folders.ts";
@@ -18,8 +19,6 @@ export interface LoadAppOptions {
   readonly dir: string;
   /** Made for this load alone. */
   readonly sdk: Sdk;
-  /** What the application's own code sees as `fetch`; the platform's when absent. */
-  readonly fetch?: typeof fetch;
   /** Hears what application code throws where nobody waits for it. */
   readonly onUncaught: (error: unknown) => void;
   /** Milliseconds that the files together may take to load. @default 30000 */
@@ -42,6 +41,8 @@ export interface LoadedApp {
   readonly functions: FunctionDefinitions;
   /** Everything that is wrong, of all files. With any, the application must not be started. */
   readonly problems: readonly LoadProblem[];
+  /** From now on the application and its packages have this as `fetch`; until then the platform's. */
+  bindFetch(fetch: AppFetch): void;
   /** Resolves when none of its functions is running. */
   idle(): Promise<void>;
   /** Ends everything that its code started. Functions that still run fail with FN_ABORTED. */
@@ -237,7 +238,7 @@ async function loadAll(loading: Loading, sdk: Sdk): Promise<Loaded> {
 
 function createGraph(options: LoadAppOptions): Bun.ModuleGraph {
   const graph = new Bun.ModuleGraph({
-    globals: options.fetch ? { fetch: shield(options.fetch) } : {},
+    globals: createFetchGlobals(),
     onError: (error) => options.onUncaught(error),
   });
   modulesOf.set(graph, createModules(options.sdk));
@@ -273,6 +274,7 @@ export async function loadApp(options: LoadAppOptions): Promise<LoadedApp> {
     return {
       ...loaded,
       problems: dedupeProblems(loading.problems),
+      bindFetch: (fetchOfApp) => bindFetch(graph, fetchOfApp),
       idle: () => border.idle(),
       dispose: () => border.dispose(functionError("FN_ABORTED", { message: "The application was reloaded" })),
     };

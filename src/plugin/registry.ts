@@ -1,9 +1,9 @@
 // Chooses the plugins that a manifest names. Every unknown name and every bad configuration is found before anything
 // starts, and all are reported at once with their path in the manifest.
 
-import type { z } from "zod";
 import type { Env } from "../core/env.ts";
 import { coreError, type Problem } from "../core/errors.ts";
+import { readWithSchema } from "../manifest/schema-problems.ts";
 import type { Manifest } from "../manifest/manifest.ts";
 import { heardEntities } from "./heard-entities.ts";
 import type { CheckContext, Plugin, PluginHost, PluginParts } from "./plugin.ts";
@@ -48,25 +48,17 @@ function joinPath(prefix: string, path: string): string {
   return path === "" ? prefix : `${prefix}.${path}`;
 }
 
-function problemsOf(issue: z.core.$ZodIssue, prefix: string): Problem[] {
-  const path = joinPath(prefix, issue.path.map(String).join("."));
-  if (issue.code !== "unrecognized_keys") return [{ path, message: issue.message }];
-  return issue.keys.map((key) => ({ path: joinPath(path, key), message: "Unknown key" }));
-}
-
 function checkEntry(
   plugin: Plugin,
   raw: unknown,
   at: CheckContext & { readonly prefix: string },
 ): { readonly config: unknown; readonly problems: readonly Problem[] } {
-  const parsed = plugin.config.safeParse(raw ?? {});
-  if (!parsed.success) {
-    return { config: undefined, problems: parsed.error.issues.flatMap((issue) => problemsOf(issue, at.prefix)) };
-  }
-  const found = plugin.check?.(parsed.data, at) ?? [];
+  const read = readWithSchema(plugin.config, raw ?? {}, { at: [at.prefix], maxProblems: Number.POSITIVE_INFINITY });
+  if (!read.ok) return { config: undefined, problems: read.problems };
+  const found = plugin.check?.(read.value, at) ?? [];
   return {
-    config: parsed.data,
-    problems: found.map((problem) => ({ ...problem, path: joinPath(at.prefix, problem.path) })),
+    config: read.value,
+    problems: found.map((problem) => ({ ...problem, path: problem.variable ?? joinPath(at.prefix, problem.path) })),
   };
 }
 

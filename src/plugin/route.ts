@@ -38,6 +38,8 @@ export interface Receipt {
 
 /** JSON by default; `text` and `headers` for the rest. `json: undefined` answers no body. */
 export interface RouteAnswer {
+  /** It holds a secret: it is not kept for an Idempotency-Key, and a repetition is told so with 409. */
+  readonly secret?: true;
   readonly status: number;
   readonly json?: unknown;
   readonly text?: string;
@@ -65,7 +67,7 @@ export interface Route<Query = unknown, Body = unknown> {
   readonly rawBody?: boolean;
   /**
    * How an Idempotency-Key is honoured: `transactional` routes call `receipt.commit` in their transaction, `recorded`
-   * ones have their answer stored behind them, absent ignores the key.
+   * ones have their answer stored behind them, absent ignores the key. Every route that writes has one of the two.
    */
   readonly idempotency?: "transactional" | "recorded";
   /** What it answers. */

@@ -200,6 +200,18 @@ describe("secrets", () => {
     await assert.rejects(signWebhook({ id, timestamp, body, secrets: PUBLIC_KEY }), coded("WEBHOOK_SECRET_INVALID"));
     await assert.rejects(signWebhook({ id, timestamp, body, secrets: [] }), coded("WEBHOOK_SECRET_INVALID"));
     await assert.rejects(verifyWebhook([], { id, timestamp, signature }, body), coded("WEBHOOK_SECRET_INVALID"));
+    for (const none of [undefined, null, [undefined]] as const) {
+      const calls = [
+        verifyWebhook(none as never, { id, timestamp, signature }, body),
+        signWebhook({ id, timestamp, body, secrets: none as never }),
+      ];
+      for (const call of calls) {
+        await assert.rejects(call, (error: Error) => {
+          assert.match(error.message, /secret is missing/);
+          return coded("WEBHOOK_SECRET_INVALID")(error);
+        });
+      }
+    }
   });
 
   it("a new one is whsec_ and 24 bytes, never the same", () => {

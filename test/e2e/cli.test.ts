@@ -385,16 +385,21 @@ describe("what application code is given", () => {
     const get = fn(
       "action",
       `async (ctx, { url }) => {
-        try { return await (await fetch(url)).text(); } catch (error) { return error.code; }
+        const calls = [fetch, globalThis.fetch, self.fetch, Bun.fetch, new Function("url", "return fetch(url)"), byPackage];
+        const text = async (call) => { try { return await (await call(url)).text(); } catch (error) { return error.code; } };
+        return [...new Set(await Promise.all(calls.map(text)))].join();
       }`,
     );
+    const files = {
+      "functions/get.ts": `import { get as byPackage } from "client";\n${get}`,
+      "node_modules/client/index.js": "module.exports = { get: (url) => globalThis.fetch(url) };",
+    };
     const guard = { guard_functions: true, allow_hosts: [`127.0.0.1:${allowed.port}`] };
     const plugins = [{ name: "net_guard", config: guard }];
-    const files = { "pylon.manifest.json": manifest({ total: "int" }, { plugins }), "functions/get.ts": get };
-    const { url } = await serveApp(files);
+    const { url } = await serveApp({ ...files, "pylon.manifest.json": manifest({ total: "int" }, { plugins }) });
     expect((await post(url, "/api/fn/get", { url: inner.url.href })).json).toBe("NET_BLOCKED");
     expect((await post(url, "/api/fn/get", { url: allowed.url.href })).json).toBe("allowed");
-    const open = await serveApp({ "functions/get.ts": get });
+    const open = await serveApp(files);
     expect((await post(open.url, "/api/fn/get", { url: inner.url.href })).json).toBe("inner");
   });
 

@@ -14,6 +14,7 @@ import { definePluginType, type Plugin } from "../../src/plugin/plugin.ts";
 import type { RouteAnswer } from "../../src/plugin/route.ts";
 import type { Store } from "../../src/store/store.ts";
 import { type Answer, type Ask, type TestApp, withApp } from "../plugins/app-harness.ts";
+import { customers } from "../plugins/customer-webhooks/customers.ts";
 import { webhooks } from "../plugins/webhooks/deliveries.ts";
 import { openTempSqlite } from "../store/open-temp-sqlite.ts";
 
@@ -46,6 +47,55 @@ function failingPlugin(state: { isFailing: boolean }): Plugin {
     }),
   });
 }
+
+describe("an Idempotency-Key", () => {
+  it("is honoured by every route that writes", async () => {
+    const declared = customers();
+    const plugins = [
+      ...(declared.options.plugins ?? []),
+      webhooks({}),
+      { name: "feature_flags", config: { flags: { a: { enabled: true } } } },
+      { name: "audit_log", config: { entities: ["Order"] } },
+    ];
+    await withApp({ ...declared.options, plugins }, async (app) => {
+      const { json } = await app.ask("GET /api/openapi.json");
+      const without: string[] = [];
+      for (const [path, operations] of Object.entries(json["paths"] as Record<string, Record<string, unknown>>)) {
+        for (const [method, operation] of Object.entries(operations)) {
+          if (!/^(?:post|put|patch|delete)$/.test(method) || path.startsWith("/api/webhooks/")) continue;
+          if (!JSON.stringify(operation).includes("#/components/parameters/IdempotencyKey"))
+            without.push(`${method} ${path}`);
+        }
+      }
+      assert.deepEqual(without.toSorted(), [
+        // Whoever signs in again gets another session; the last two only ask.
+        "delete /api/auth/session",
+        "post /api/auth/magic/send",
+        "post /api/auth/magic/verify",
+        "post /api/auth/session",
+        "post /ofrep/v1/evaluate/flags",
+        "post /ofrep/v1/evaluate/flags/{key}",
+      ]);
+    });
+  });
+
+  it("does not keep an answer that holds a secret, and says so", async () => {
+    await withApp({}, async (app) => {
+      const target = "POST /api/auth/api-keys";
+      for (const json of [
+        { name: "a", user_id: "usr_1" },
+        { name: "b", user_id: "usr_1", roles: ["r"] },
+      ]) {
+        const first = await app.ask(target, keyed(json.name, { json }));
+        assert.equal(first.status, 201, first.text);
+        const again = await app.ask(target, keyed(json.name, { json }));
+        assert.deepEqual([again.status, again.code], [409, "IDEMPOTENCY_ANSWER_SECRET"]);
+        const kept = JSON.stringify(await app.store.reader.find("_pylon_idempotency", { limit: 10 }));
+        assert.ok(!kept.includes(String(first.json["key"])));
+      }
+    });
+  });
+});
 
 describe("a request that is sent again", () => {
   it("is answered with the first answer, byte for byte, and is not done again", async () => {

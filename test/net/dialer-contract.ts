@@ -236,12 +236,6 @@ function describeBrokenServers(createDialer: CreateDialer): void {
     ["a reset", "NET_RESET", (socket) => socket.resetAndDestroy()],
     ["an end before the headers", "NET_RESET", (socket) => socket.end()],
     ["an end in the headers", "NET_RESET", (socket) => socket.end("HTTP/1.1 200 OK\r\nX-A: ")],
-    ["an end in the body", "NET_RESET", (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")],
-    [
-      "an end in a chunk",
-      "NET_RESET",
-      (socket) => socket.end("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc"),
-    ],
     ["another protocol", "NET_PROTOCOL", (socket) => socket.write("SSH-2.0-OpenSSH_9.9\r\n\r\n")],
     ["an impossible status", "NET_PROTOCOL", (socket) => socket.write("HTTP/1.1 999 No\r\nContent-Length: 0\r\n\r\n")],
     [
@@ -254,6 +248,30 @@ function describeBrokenServers(createDialer: CreateDialer): void {
     it(`says ${code} for ${what}`, async () => {
       await using server = await listenRaw(act);
       assert.equal(codeOf(await open(createDialer({})).send(`http://a.test:${server.port}/`)), code);
+    });
+  }
+
+  const cuts: typeof slow = [
+    [
+      "an end in the body",
+      (socket) => socket.write("HTTP/1.1 503 No\r\nContent-Length: 9\r\n\r\nabc", () => socket.end()),
+    ],
+    [
+      "a reset in the body",
+      (socket) => socket.write("HTTP/1.1 503 No\r\nContent-Length: 99999\r\n\r\nabc", () => socket.resetAndDestroy()),
+    ],
+    [
+      "an end in a chunk",
+      (socket) => socket.write("HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc", () => socket.end()),
+    ],
+  ];
+  for (const [what, act] of cuts) {
+    it(`gives the answer before ${what}`, async () => {
+      await using server = await listenRaw(act);
+      const outcome = await open(createDialer({})).send(`http://a.test:${server.port}/`);
+      assert.ok(outcome.kind === "response", codeOf(outcome));
+      assert.deepEqual([outcome.status, outcome.truncated], [503, true]);
+      await server.closed(1);
     });
   }
 
@@ -284,11 +302,6 @@ function describeBrokenServers(createDialer: CreateDialer): void {
   const slow: readonly (readonly [string, (socket: Parameters<Parameters<typeof listenRaw>[0]>[0]) => void])[] = [
     ["silence", () => undefined],
     ["headers that drip", (socket) => socket.write("HTTP/1.1 200 OK\r\nX-A: ") && writeForever(socket, "a", 20)],
-    [
-      "a body that drips",
-      (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n") && writeForever(socket, "a", 20),
-    ],
-    ["a body that stops", (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\nabc")],
   ];
   for (const [what, act] of slow) {
     it(`gives ${what} no more time than it has, and hangs up`, async () => {
@@ -296,6 +309,29 @@ function describeBrokenServers(createDialer: CreateDialer): void {
       const outcome = await open(createDialer({})).send(`http://a.test:${server.port}/`, { timeoutMs: TIMEOUT_MS });
       assert.equal(codeOf(outcome), "NET_TIMEOUT");
       assert.ok(outcome.kind === "failed" && outcome.durationMs >= TIMEOUT_MS - 2 && outcome.durationMs < PATIENCE_MS);
+      await server.closed(1);
+    });
+  }
+
+  const slowBodies: typeof slow = [
+    [
+      "a body that drips",
+      (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n") && writeForever(socket, "a", 20),
+    ],
+    ["a body that stops", (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\nabc")],
+    [
+      "an endless body that drips",
+      (socket) =>
+        socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n") && writeForever(socket, "1\r\na\r\n", 20),
+    ],
+  ];
+  for (const [what, act] of slowBodies) {
+    it(`gives ${what} no more time than it has, and hangs up: its status has come`, async () => {
+      await using server = await listenRaw(act);
+      const outcome = await open(createDialer({})).send(`http://a.test:${server.port}/`, { timeoutMs: TIMEOUT_MS });
+      assert.ok(outcome.kind === "response", codeOf(outcome));
+      assert.deepEqual([outcome.status, outcome.truncated], [200, true]);
+      assert.ok(outcome.durationMs >= TIMEOUT_MS - 2 && outcome.durationMs < PATIENCE_MS);
       await server.closed(1);
     });
   }

@@ -27,6 +27,10 @@ function expectFailure(outcome: OutboundOutcome, code: string): void {
   if (outcome.kind === "failed") assert.doesNotMatch(outcome.message, /hidden|secret|example|8\.8/);
 }
 
+function textOf(outcome: OutboundOutcome & { kind: "response" }): string {
+  return new TextDecoder().decode(outcome.body);
+}
+
 function addressesOf(dialer: FakeDialer): string[] {
   return dialer.dials.map(({ address }) => address);
 }
@@ -124,7 +128,7 @@ describe("createGuardedClient()", () => {
     const never = new Promise<never>(() => undefined);
     const hanging = hangingBody("HTTP");
     const { client, clock, dialer } = open({
-      addresses: { "1.1.1.1": () => never, "1.1.1.2": new Response(hanging.body) },
+      addresses: { "1.1.1.1": () => never, "1.1.1.2": new Response(hanging.body, { status: 410 }) },
     });
     const resolverHangs = createGuardedClient({
       guard: createGuard(),
@@ -141,13 +145,42 @@ describe("createGuardedClient()", () => {
     setTimeout(() => resolve("waiting"), 0);
     assert.equal(await Promise.race([...calls, nothing]), "waiting");
     await clock.advance(1);
-    for (const outcome of await Promise.all(calls)) {
+    const [answered, ...failures] = (await Promise.all(calls)).reverse();
+    for (const outcome of failures) {
       expectFailure(outcome, "NET_TIMEOUT");
       assert.equal(outcome.kind === "failed" && outcome.durationMs, 15_000);
     }
+    // Its status came in time; the body has come as far as it did.
+    assert.ok(answered?.kind === "response");
+    assert.deepEqual(
+      [answered.status, textOf(answered), answered.truncated, answered.durationMs],
+      [410, "HTTP", true, 15_000],
+    );
     await hanging.cancelled;
     assert.ok(dialer.dials.every(({ init }) => init.signal.aborted));
     assert.equal(clock.pending, 0);
+  });
+
+  it("gives the answer whose body is cut off, with what came of it and no more than is kept", async () => {
+    const cut = (): Response => {
+      const chunks = ["a".repeat(600), "b".repeat(600)].map((text) => new TextEncoder().encode(text));
+      const pull = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+        const chunk = chunks.shift();
+        if (chunk) controller.enqueue(chunk);
+        else controller.error(platformError("ECONNRESET"));
+      };
+      return new Response(new ReadableStream({ pull }), { status: 503, headers: { "retry-after": "7" } });
+    };
+    const { client } = open({ addresses: { [PUBLIC]: cut } });
+    for (const [keepBytes, length] of [
+      [1024, 1024],
+      [5000, 1200],
+    ] as const) {
+      const outcome = await client.send({ ...post(`http://${PUBLIC}/`), keepBytes });
+      assert.ok(outcome.kind === "response");
+      assert.deepEqual([outcome.status, outcome.headers.get("retry-after")], [503, "7"]);
+      assert.deepEqual([outcome.body.length, outcome.truncated], [length, true]);
+    }
   });
 
   it("does not connect when the lookup answers after the deadline", async () => {
@@ -182,6 +215,18 @@ describe("createGuardedClient()", () => {
     await clock.advance(1);
     controller.abort();
     expectFailure(await call, "NET_ABORTED");
+    assert.equal(clock.pending, 0);
+  });
+
+  it("ends with NET_ABORTED when the caller aborts while the body comes: nobody waits for the answer", async () => {
+    const hanging = hangingBody("HTTP");
+    const { client, clock } = open({ addresses: { [PUBLIC]: new Response(hanging.body) } });
+    const controller = new AbortController();
+    const call = client.send({ ...post(`http://${PUBLIC}/`), signal: controller.signal });
+    await clock.advance(1);
+    controller.abort();
+    expectFailure(await call, "NET_ABORTED");
+    await hanging.cancelled;
     assert.equal(clock.pending, 0);
   });
 

@@ -205,10 +205,9 @@ describe("what an application starts", () => {
       "node_modules/dep/dep.js": 'exports.get = () => fetch("https://dep");',
       "functions/fn.ts": `import { get } from "dep";\n${fn("query", 'return [await fetch("https://own"), await get(), typeof Pylon];')}`,
     });
-    const guarded = Object.assign(async (input: unknown) => `guarded ${String(input)} ${isOutside()}`, {
-      preconnect: () => undefined,
-    });
-    const app = await made.load({}, { fetch: guarded as never });
+    const guarded = async (input: unknown): Promise<unknown> => `guarded ${String(input)} ${isOutside()}`;
+    const app = await made.load();
+    app.bindFetch(guarded as never);
     expect(await handlerOf(app, "fn")({} as never, {})).toEqual([
       "guarded https://own true",
       "guarded https://dep true",

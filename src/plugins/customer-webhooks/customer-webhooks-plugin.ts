@@ -25,6 +25,7 @@ import { webhookTables } from "./webhook-tables.ts";
 import { customerWebhooksConfig, type CustomerWebhooksConfig } from "./webhooks-config.ts";
 
 const KEY_VARIABLE = "PYLON_SECRET_KEY";
+const UNREADABLE = `Secrets of endpoints are stored that this ${KEY_VARIABLE} does not open: their deliveries wait until the key is back or they are rotated`;
 const DAY_MS = 86_400_000;
 
 function secretKeyOf(env: Env): Uint8Array | null {
@@ -35,8 +36,8 @@ function secretKeyOf(env: Env): Uint8Array | null {
 function checkKey(env: Env): Problem[] {
   const text = env[KEY_VARIABLE];
   if (text === undefined || text === "" || parseSecretKey(text)) return [];
-  const message = `${KEY_VARIABLE} is not ${SECRET_KEY_BYTES} bytes as ${SECRET_KEY_BYTES * 2} hexadecimal digits or base64`;
-  return [{ path: "", message }];
+  const message = `Expected ${SECRET_KEY_BYTES} bytes as ${SECRET_KEY_BYTES * 2} hexadecimal digits or base64`;
+  return [{ path: "", message, variable: KEY_VARIABLE }];
 }
 
 function setUp(config: CustomerWebhooksConfig, host: PluginHost): PluginParts {
@@ -46,7 +47,13 @@ function setUp(config: CustomerWebhooksConfig, host: PluginHost): PluginParts {
   const catalogue = createCatalogue(config.eventTypes);
   const lanes = createEndpointLanes();
   const box = createSecretBox(secretKeyOf(host.env));
-  const secrets = createEndpointSecrets({ box, clock, ulid, createHmac: host.createSigner });
+  const secrets = createEndpointSecrets({
+    box,
+    clock,
+    ulid,
+    createHmac: host.createSigner,
+    onUnreadable: () => host.log.warn("webhooks.secrets_unreadable", { message: UNREADABLE }),
+  });
   const audience = createAudience({ data, clock, lanes });
   const fanOut = createFanOut({ data, reader, clock, audience, random });
   const health = createEndpointHealth({ data, clock, catalogue, fanOut });
@@ -63,6 +70,10 @@ function setUp(config: CustomerWebhooksConfig, host: PluginHost): PluginParts {
     sdk: { dispatch: createDispatch(readEvent, { config, fanOut }) },
     sweeps: createSweeps({ data, reader, store, clock, secrets, keptMs: config.attemptRetentionDays * DAY_MS }),
     webhooks: describeTypes(config),
+    start() {
+      // A store that fails now will say so where it matters.
+      secrets.probe(reader).catch(() => undefined);
+    },
   };
 }
 

@@ -2,10 +2,11 @@
 // plugin is turned on by whoever reads the application.
 
 import { coreError } from "../../core/errors.ts";
+import { readWithSchema } from "../../manifest/schema-problems.ts";
 import type { EntityDef, PolicyDef } from "../../manifest/manifest.ts";
 import type { PluginEntry } from "../../manifest/merge.ts";
 import { webhookEntities, webhookPolicies } from "./webhook-entities.ts";
-import { customerWebhooksConfig, type CustomerWebhooksConfig, type WebhooksOptions } from "./webhooks-config.ts";
+import { type CustomerWebhooksConfig, DECLARED, webhooksOptions, type WebhooksOptions } from "./webhooks-config.ts";
 
 export const CUSTOMER_WEBHOOKS = "customer_webhooks";
 
@@ -19,18 +20,24 @@ export interface DeclaredWebhooks {
 /** Declarations by the entities that they gave: an application that spreads them into its own turns the plugin on. */
 const declaredBy = new WeakMap<EntityDef, PluginEntry>();
 
+/** What turns the plugin on as the code declares it. */
+export function entryOf(config: CustomerWebhooksConfig): PluginEntry {
+  return { name: CUSTOMER_WEBHOOKS, config: { [DECLARED]: config } };
+}
+
 /** @throws CONFIG_INVALID with every problem. */
 export function declareWebhooks(options: WebhooksOptions = {}): DeclaredWebhooks {
-  const parsed = customerWebhooksConfig.safeParse(options);
-  if (!parsed.success) {
-    const details = parsed.error.issues.map(({ path, message }) => ({ path: path.map(String).join("."), message }));
-    const [first] = details;
-    throw coreError("CONFIG_INVALID", { message: `webhooks(): ${first?.path}: ${first?.message}`, details });
+  const read = readWithSchema(webhooksOptions, options);
+  if (!read.ok) {
+    const [first] = read.problems;
+    throw coreError("CONFIG_INVALID", {
+      message: `webhooks(): ${first?.path}: ${first?.message}`,
+      details: read.problems,
+    });
   }
-  const config = parsed.data;
+  const config = read.value;
   const entities = webhookEntities.map((definition) => ({ ...definition }));
-  const entry: PluginEntry = { name: CUSTOMER_WEBHOOKS, config: { ...config } };
-  for (const definition of entities) declaredBy.set(definition, entry);
+  for (const definition of entities) declaredBy.set(definition, entryOf(config));
   return { config, manifest: { entities, policies: webhookPolicies } };
 }
 

@@ -8,7 +8,7 @@ import type { EventCatalogue } from "./event-catalogue.ts";
 import type { FanOut } from "./fan-out.ts";
 import { customerWebhookError } from "./webhook-errors.ts";
 import { type EventInput, planEvent, type WebhookEvent } from "./webhook-event.ts";
-import type { CustomerWebhooksConfig } from "./webhooks-config.ts";
+import { type CustomerWebhooksConfig, isSameConfig } from "./webhooks-config.ts";
 
 /** What became of an event. */
 export interface Dispatched {
@@ -48,8 +48,9 @@ export function createDispatch(
 ): DispatchWithin {
   const own = JSON.stringify(config);
   return async (call, given, input) => {
-    // Its retry schedule would not be the one that counts.
-    if (JSON.stringify(given) !== own) throw customerWebhookError("WEBHOOKS_CONFIG_FOREIGN");
+    // The retry schedule of another one would not be the one that counts.
+    if (JSON.stringify(given) !== own && !isSameConfig(given, config))
+      throw customerWebhookError("WEBHOOKS_CONFIG_FOREIGN");
     const event = readEvent(input, call.actor.tenantId);
     const scheduled = await call.write((writer) => fanOut.write(writer.tx, event));
     return { eventId: event.eventId, scheduled: scheduled ?? 0 };
@@ -60,8 +61,8 @@ export function createDispatch(
  * Sends an event to every endpoint of an application that wants it.
  *
  * @param ctx the context of the mutation or action that calls.
- * @param config of the application's `webhooks()`.
- * @throws NO_APPLICATION, EVENT_INVALID, EVENT_TYPE_UNKNOWN, EVENT_TOO_LARGE; FN_READ_ONLY in a query; WEBHOOKS_OFF.
+ * @param config of the application's `webhooks()`, or settings that say the same.
+ * @throws NO_APPLICATION, EVENT_INVALID, EVENT_TYPE_UNKNOWN, EVENT_TOO_LARGE; FN_READ_ONLY in a query; WEBHOOKS_OFF, WEBHOOKS_CONFIG_FOREIGN.
  */
 export async function dispatch(ctx: object, config: CustomerWebhooksConfig, event: EventInput): Promise<Dispatched> {
   const call = callOf(ctx);

@@ -3,6 +3,7 @@
 
 import { z } from "zod";
 import { isPylonError, type Problem } from "../../core/errors.ts";
+import { readWithSchema } from "../../manifest/schema-problems.ts";
 import { createWebhookSigner } from "../../crypto/sign-webhook.ts";
 import { isHeaderName, isHeaderValue, RESERVED_HEADERS } from "../../net/outbound-headers.ts";
 import { isTargetUrl, MAX_TARGET_CHARS } from "../../net/target-url.ts";
@@ -17,6 +18,7 @@ const MAX_PER_SECOND = 10_000;
 const MIN_PER_SECOND = 1 / 86_400;
 const MAX_SUBSCRIPTIONS = 200;
 const MAX_HEADERS = 50;
+const MAX_PROBLEMS = 20;
 const MAX_HEADER_CHARS = 4_096;
 const MAX_APPLICATION_CHARS = 128;
 
@@ -73,7 +75,7 @@ const FIELDS: Readonly<Record<string, z.ZodType>> = {
     .refine(isTargetUrl, `Expected an http(s) URL of at most ${MAX_TARGET_CHARS} characters without user information`),
   eventTypes: subscriptionsSchema,
   headers: headersSchema,
-  maxPerSecond: z.number().min(MIN_PER_SECOND).max(MAX_PER_SECOND),
+  maxPerSecond: z.number().min(MIN_PER_SECOND, "Expected at least one a day: 1/86400").max(MAX_PER_SECOND),
   maxConcurrent: z.number().int().min(1).max(MAX_CONCURRENCY),
 };
 
@@ -92,8 +94,8 @@ function fromText(value: Value): Value {
 }
 
 function problemsOf(name: string, schema: z.ZodType, value: Value): Problem[] {
-  const issues = schema.safeParse(value).error?.issues ?? [];
-  return issues.slice(0, 20).map(({ path, message }) => ({ path: [name, ...path.map(String)].join("."), message }));
+  const read = readWithSchema(schema, value, { at: [name], maxProblems: MAX_PROBLEMS });
+  return read.ok ? [] : [...read.problems];
 }
 
 function unknownTypes(catalogue: EventCatalogue, subscriptions: Value | undefined): Problem[] {

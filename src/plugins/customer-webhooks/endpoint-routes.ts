@@ -83,32 +83,37 @@ function secretRoute({ data, reader, secrets }: EndpointRoutesOptions): Route {
   });
 }
 
-const rotation = z.strictObject({
-  secret: z.string().optional(),
-  /** Seconds for which the secrets before still sign. */
-  graceSecs: z.number().min(0).max(MAX_GRACE_SECS).default(86_400),
-});
+/** No body asks for what an empty one does. */
+const rotation = z
+  .strictObject({
+    secret: z.string().optional(),
+    /** Seconds for which the secrets before still sign. */
+    graceSecs: z.number().min(0).max(MAX_GRACE_SECS).default(86_400),
+  })
+  .prefault({});
 
 async function rotateSecret(
   options: EndpointRoutesOptions,
   request: RouteRequest<unknown, z.infer<typeof rotation>>,
-): Promise<string> {
+): Promise<RouteAnswer> {
   const { data, secrets } = options;
-  const { identity: actor, params, requestId, body } = request;
+  const { identity: actor, params, requestId, body, receipt } = request;
   const { id } = await managedEndpoint(data(), actor, params.id ?? "");
   const secret = body.secret ?? generateWebhookSecret();
   const reason = secretProblem(secret);
   if (reason !== null) throw coreError("VALIDATION_FAILED", { details: [{ path: "secret", message: reason }] });
   const sealed = await secrets.seal(secret);
   const change = { secret: sealed, graceMs: body.graceSecs * 1_000 };
+  const answer: RouteAnswer = { status: 200, json: { secret }, headers: NO_STORE, secret: true };
   await data().write({ actor, policies: true, requestId }, async (writer: DataWriter) => {
     // A write of the row as well: the policy is asked in the transaction, and whoever watches the entity hears of it.
     const row = await writer.get(ENDPOINT, id);
     const updated = row && (await writer.update(ENDPOINT, id, { url: row.url }));
     if (!updated) throw coreError("NOT_FOUND", { message: `There is no such ${ENDPOINT}` });
     await secrets.rotate(writer.tx, id, change);
+    await receipt?.commit(writer.tx, answer);
   });
-  return secret;
+  return answer;
 }
 
 function rotateRoute(options: EndpointRoutesOptions): Route {
@@ -119,14 +124,13 @@ function rotateRoute(options: EndpointRoutesOptions): Route {
     tag: TAG,
     summary: "Give an endpoint a new secret; the one before signs beside it until the grace ends",
     body: rotation,
+    idempotency: "transactional",
     answers: {
       200: { description: "The new secret" },
       404: { description: "No such endpoint" },
       409: { description: "Too many secrets still sign" },
     },
-    async handle(request) {
-      return { status: 200, json: { secret: await rotateSecret(options, request) }, headers: NO_STORE };
-    },
+    handle: (request) => rotateSecret(options, request),
   });
 }
 
@@ -137,18 +141,23 @@ function testRoute({ data, readEvent, fanOut }: EndpointRoutesOptions): Route {
     access: "user",
     tag: TAG,
     summary: "Send a test event to one endpoint, whatever it subscribes to",
+    idempotency: "transactional",
     answers: {
       202: { description: "Scheduled" },
       404: { description: "No such endpoint" },
       409: { description: "The endpoint is disabled" },
     },
-    async handle({ identity: actor, params, requestId }) {
+    async handle({ identity: actor, params, requestId, receipt }) {
       const row = await managedEndpoint(data(), actor, params.id ?? "");
       if (row.disabled === true) throw customerWebhookError("ENDPOINT_DISABLED");
       const input = { type: TEST_TYPE, data: { endpointId: row.id }, applicationId: row.applicationId };
       const event = readEvent(input, null, row.id);
-      await data().write({ actor, policies: true, requestId }, ({ tx }) => fanOut.write(tx, event));
-      return { status: 202, json: { eventId: event.eventId } };
+      const answer = { status: 202, json: { eventId: event.eventId } };
+      await data().write({ actor, policies: true, requestId }, async ({ tx }) => {
+        await fanOut.write(tx, event);
+        await receipt?.commit(tx, answer);
+      });
+      return answer;
     },
   });
 }

@@ -6,14 +6,16 @@ import type { UlidSource } from "../../core/ids.ts";
 import type { HmacSigner } from "../../crypto/hmac.ts";
 import type { SecretBox } from "../../crypto/secret-box.ts";
 import { createWebhookSigner, type WebhookSigner } from "../../crypto/sign-webhook.ts";
-import type { Reader, Row, Tx } from "../../store/store.ts";
+import type { Condition, Reader, Row, Tx } from "../../store/store.ts";
 import { customerWebhookError } from "./webhook-errors.ts";
 import { SECRETS } from "./webhook-tables.ts";
 
 /** Secrets of one endpoint that sign at once, the current one included. */
 const MAX_LIVE = 11;
+/** Rows of one endpoint that are looked at: more than there ever are, since a rotation removes what has expired. */
 const MAX_ROWS = 100;
 const MAX_SIGNERS = 5_000;
+const MAX_PROBED = 20;
 
 /** A secret that is ready to be stored. */
 export interface SealedSecret {
@@ -35,8 +37,10 @@ export interface EndpointSecrets {
   forget(tx: Tx, endpointId: string): Promise<void>;
   /** The current secret; undefined when there is none. @throws SECRET_UNREADABLE */
   current(reader: Reader, endpointId: string): Promise<string | undefined>;
-  /** One for each live secret, oldest first. @throws SECRET_UNREADABLE */
+  /** One for each live secret that can be opened, oldest first. @throws SECRET_UNREADABLE when there are some and none can. */
   signers(reader: Reader, endpointId: string): Promise<readonly WebhookSigner[]>;
+  /** Opens a few secrets, so that a key that is not theirs is in the log before the first delivery fails. */
+  probe(reader: Reader): Promise<void>;
   /** Removes secrets whose grace is over; answers how many. */
   sweep(tx: Tx, limit: number): Promise<number>;
 }
@@ -46,39 +50,63 @@ export interface EndpointSecretsOptions {
   readonly clock: Clock;
   readonly ulid: UlidSource;
   readonly createHmac: (key: Uint8Array) => HmacSigner;
+  /** Told once that secrets are stored which the key does not open. */
+  readonly onUnreadable: () => void;
 }
 
-export function createEndpointSecrets({ box, clock, ulid, createHmac }: EndpointSecretsOptions): EndpointSecrets {
+function ofEndpoint(endpointId: string): Condition {
+  return { column: "endpointId", op: "eq", value: endpointId };
+}
+
+/** Opens what is stored; undefined is what the key does not open. */
+function createOpener({ box, createHmac, onUnreadable }: EndpointSecretsOptions) {
+  let isTold = false;
   /** By the stored text, so that a busy endpoint's secret is opened and its key imported once. */
   const signersOf = new Map<string, WebhookSigner>();
-  const liveRows = async (reader: Reader, endpointId: string): Promise<Row[]> => {
-    const rows = await reader.find(SECRETS, {
-      where: [{ column: "endpointId", op: "eq", value: endpointId }],
-      limit: MAX_ROWS,
-    });
-    const now = clock.now();
-    return rows.filter(({ expiresAt }) => expiresAt === null || (expiresAt as number) > now);
-  };
-  const open = async ({ id, sealed }: Row): Promise<string> => {
+  const open = async ({ id, sealed }: Row): Promise<string | undefined> => {
     const secret = await box.open(sealed as string, id);
-    if (secret === undefined) throw customerWebhookError("SECRET_UNREADABLE");
+    if (secret === undefined && !isTold) {
+      isTold = true;
+      onUnreadable();
+    }
     return secret;
   };
-  const signerOf = async (row: Row): Promise<WebhookSigner> => {
+  const signerOf = async (row: Row): Promise<WebhookSigner | undefined> => {
     const sealed = row.sealed as string;
     const known = signersOf.get(sealed);
     if (known) return known;
-    const signer = createWebhookSigner(await open(row), createHmac);
+    const secret = await open(row);
+    if (secret === undefined) return undefined;
+    const signer = createWebhookSigner(secret, createHmac);
     if (signersOf.size >= MAX_SIGNERS) signersOf.clear();
     signersOf.set(sealed, signer);
     return signer;
   };
+  return { open, signerOf };
+}
+
+export function createEndpointSecrets(options: EndpointSecretsOptions): EndpointSecrets {
+  const { box, clock, ulid } = options;
+  const { open, signerOf } = createOpener(options);
+  /** Oldest first. */
+  const liveRows = async (reader: Reader, endpointId: string): Promise<Row[]> => {
+    const rows = await reader.find(SECRETS, {
+      where: [ofEndpoint(endpointId)],
+      // The current one, which has no end, comes first: whatever else has piled up, it is among them.
+      order: { column: "expiresAt", descending: false },
+      limit: MAX_ROWS,
+    });
+    const now = clock.now();
+    const live = rows.filter(({ expiresAt }) => expiresAt === null || (expiresAt as number) > now);
+    return live.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  };
   const add = async (tx: Tx, endpointId: string, { id, sealed }: SealedSecret): Promise<void> => {
     await tx.insert(SECRETS, { id, endpointId, sealed, createdAt: clock.now(), expiresAt: null });
   };
-  const forget = async (tx: Tx, endpointId: string): Promise<void> => {
-    await tx.deleteWhere(SECRETS, [{ column: "endpointId", op: "eq", value: endpointId }], MAX_ROWS);
+  const removeAll = async (tx: Tx, where: readonly Condition[]): Promise<void> => {
+    while ((await tx.deleteWhere(SECRETS, where, MAX_ROWS)) === MAX_ROWS);
   };
+  const forget = (tx: Tx, endpointId: string): Promise<void> => removeAll(tx, [ofEndpoint(endpointId)]);
   return {
     async seal(secret) {
       const id = ulid(clock.now());
@@ -89,11 +117,13 @@ export function createEndpointSecrets({ box, clock, ulid, createHmac }: Endpoint
       await add(tx, endpointId, secret);
     },
     async rotate(tx, endpointId, { secret, graceMs }) {
-      const live = await liveRows(tx, endpointId);
       const endsAt = clock.now() + graceMs;
+      const live = await liveRows(tx, endpointId);
       if (graceMs > 0 && live.length >= MAX_LIVE) throw customerWebhookError("TOO_MANY_SECRETS");
-      for (const { id, expiresAt } of live) {
-        // One that ends earlier still does, unless none is to be left.
+      const expired: Condition = { column: "expiresAt", op: "lte", value: clock.now() };
+      await removeAll(tx, graceMs === 0 ? [ofEndpoint(endpointId)] : [ofEndpoint(endpointId), expired]);
+      for (const { id, expiresAt } of graceMs === 0 ? [] : live) {
+        // One that ends earlier still does.
         if (expiresAt === null || (expiresAt as number) > endsAt) await tx.update(SECRETS, id, { expiresAt: endsAt });
       }
       await add(tx, endpointId, secret);
@@ -101,10 +131,20 @@ export function createEndpointSecrets({ box, clock, ulid, createHmac }: Endpoint
     forget,
     async current(reader, endpointId) {
       const row = (await liveRows(reader, endpointId)).findLast(({ expiresAt }) => expiresAt === null);
-      return row && open(row);
+      if (!row) return undefined;
+      const secret = await open(row);
+      if (secret === undefined) throw customerWebhookError("SECRET_UNREADABLE");
+      return secret;
     },
     async signers(reader, endpointId) {
-      return Promise.all((await liveRows(reader, endpointId)).map(signerOf));
+      const rows = await liveRows(reader, endpointId);
+      const signers = (await Promise.all(rows.map(signerOf))).filter((signer) => signer !== undefined);
+      if (rows.length > 0 && signers.length === 0) throw customerWebhookError("SECRET_UNREADABLE");
+      return signers;
+    },
+    async probe(reader) {
+      const newest = { column: "id", descending: true };
+      for (const row of await reader.find(SECRETS, { order: newest, limit: MAX_PROBED })) await open(row);
     },
     sweep: (tx, limit) => tx.deleteWhere(SECRETS, [{ column: "expiresAt", op: "lte", value: clock.now() }], limit),
   };

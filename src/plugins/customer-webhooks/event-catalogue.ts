@@ -2,6 +2,7 @@
 
 import type { Problem } from "../../core/errors.ts";
 import type { Json, JsonObject } from "../../core/json.ts";
+import { readWithSchema } from "../../manifest/schema-problems.ts";
 import type { OutgoingWebhook } from "../../plugin/plugin.ts";
 import { compilePayload } from "./payload-schema.ts";
 import { SYSTEM_TYPES } from "./event-type.ts";
@@ -27,8 +28,9 @@ export function createCatalogue(types: CustomerWebhooksConfig["eventTypes"]): Ev
   return {
     has: (type) => Object.hasOwn(types, type) || SYSTEM_TYPES.includes(type),
     check(type, data) {
-      const issues = schemas.get(type)?.safeParse(data).error?.issues ?? [];
-      return issues.slice(0, MAX_PROBLEMS).map(({ path, message }) => ({ path: ["data", ...path].join("."), message }));
+      const schema = schemas.get(type);
+      const read = schema && readWithSchema(schema, data, { at: ["data"], unknownKey: "Unknown field" });
+      return !read || read.ok ? [] : read.problems.slice(0, MAX_PROBLEMS);
     },
   };
 }

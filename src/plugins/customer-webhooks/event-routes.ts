@@ -61,18 +61,21 @@ function resendRoute({ data, redelivery }: EventRoutesOptions): Route {
     access: "user",
     tag: TAG,
     summary: "Send the event of an attempt to its endpoint again, now",
+    idempotency: "transactional",
     answers: {
       202: { description: "Scheduled" },
       404: { description: "No such attempt" },
       409: { description: "The endpoint is disabled, or keeps its order" },
       410: { description: "The event is not stored any more" },
     },
-    async handle({ identity, params }) {
+    async handle({ identity, params, receipt }) {
       const attempt = await visibleRow(data(), identity, { entity: ATTEMPT, id: params.id ?? "" });
       const { id } = await managedEndpoint(data(), identity, attempt.endpointId as string);
       const eventId = attempt.eventId as string;
-      await redelivery.resend(id, { applicationId: attempt.applicationId as string, eventId });
-      return { status: 202, json: { eventId } };
+      const answer = { status: 202, json: { eventId } };
+      const event = { applicationId: attempt.applicationId as string, eventId };
+      await redelivery.resend(id, event, async (tx) => receipt?.commit(tx, answer));
+      return answer;
     },
   });
 }
@@ -93,6 +96,7 @@ function recoverRoute({ data, clock, redelivery }: EventRoutesOptions): Route {
     tag: TAG,
     summary: "Send every event of a window that the endpoint never took, each once",
     body: recovery,
+    idempotency: "recorded",
     answers: {
       202: { description: "How many were scheduled; next_since when the window holds more" },
       404: { description: "No such endpoint" },

@@ -8,8 +8,9 @@ import type { Data } from "../../data/data.ts";
 import { exponentialDelayMs } from "../../jobs/backoff.ts";
 import type { JobHandler, JobOutcome } from "../../jobs/job-handler.ts";
 import type { Condition, NewJob, Reader, Tx } from "../../store/store.ts";
-import type { Audience } from "./audience.ts";
+import { type Audience, concerns } from "./audience.ts";
 import { INTERNAL } from "./delivery.ts";
+import { readEndpoint } from "./endpoint-input.ts";
 import { eventKeyOf, readEvent, type WebhookEvent } from "./webhook-event.ts";
 import { EVENTS } from "./webhook-tables.ts";
 
@@ -95,14 +96,15 @@ export function createFanOut(options: FanOutOptions): FanOut {
   return {
     async write(tx, event, { later = false } = {}) {
       const waits = later || (await hasWaiting(tx, event.applicationId));
-      const rows = waits ? [] : await audience.find(tx, event, { afterId: null, limit: MAX_INLINE + 1 });
+      const rows = await audience.find(tx, event, { afterId: null, limit: MAX_INLINE + 1 });
       const waiting = waits || rows.length > MAX_INLINE;
       const id = eventKeyOf(event.applicationId, event.eventId);
       const outcome = await tx.insert(EVENTS, { id, ...event, waiting });
       if (outcome.kind === "conflict") return undefined;
       if (!waiting) return audience.deliver(data().within(INTERNAL, tx), event, rows);
       await tx.enqueueJob(planJob(event, clock.now()));
-      return audience.count(tx, event.applicationId);
+      if (rows.length > MAX_INLINE) return audience.count(tx, event.applicationId);
+      return rows.filter((row) => concerns(event, readEndpoint(row))).length;
     },
     job: createFanOutJob(options),
   };

@@ -3,7 +3,7 @@
 
 import type { Clock } from "../../core/clock.ts";
 import type { Data, DataWriter } from "../../data/data.ts";
-import type { Condition, Job, Reader, Row, Value } from "../../store/store.ts";
+import type { Condition, Job, Reader, Row, Tx, Value } from "../../store/store.ts";
 import { deliveryIdOf, type DeliveryTarget, enqueueDelivery, findAttempt, INTERNAL, writePending } from "./delivery.ts";
 import { type Endpoint, readEndpoint } from "./endpoint-input.ts";
 import { concerns } from "./audience.ts";
@@ -32,8 +32,12 @@ export interface Recovered {
 }
 
 export interface Redelivery {
-  /** @throws EVENT_EXPIRED, ENDPOINT_DISABLED, DELIVERY_IN_ORDER */
-  resend(endpointId: string, event: { readonly applicationId: string; readonly eventId: string }): Promise<void>;
+  /** `alongside` writes in the same transaction. @throws EVENT_EXPIRED, ENDPOINT_DISABLED, DELIVERY_IN_ORDER */
+  resend(
+    endpointId: string,
+    event: { readonly applicationId: string; readonly eventId: string },
+    alongside: (tx: Tx) => Promise<void>,
+  ): Promise<void>;
   recover(window: Window): Promise<Recovered>;
 }
 
@@ -95,8 +99,9 @@ export function createRedelivery({ data, clock }: { readonly data: () => Data; r
   };
 
   return {
-    resend: (endpointId, { applicationId, eventId }) =>
+    resend: (endpointId, { applicationId, eventId }, alongside) =>
       data().write(INTERNAL, async (writer) => {
+        await alongside(writer.tx);
         const row = await writer.tx.get(EVENTS, eventKeyOf(applicationId, eventId));
         const endpoint = await endpointIn(writer.tx, endpointId);
         if (!row || !endpoint || endpoint.applicationId !== applicationId) throw customerWebhookError("EVENT_EXPIRED");

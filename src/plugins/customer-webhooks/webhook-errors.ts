@@ -30,8 +30,8 @@ export const customerWebhookError: ErrorFactory<
   },
   WEBHOOKS_CONFIG_FOREIGN: {
     status: 500,
-    message: "This configuration is not the one that the application declares",
-    hint: "Hand on the config of the application's one webhooks() call",
+    message: "The config handed to dispatch has other settings than the application's customer_webhooks plugin",
+    hint: "Call webhooks() once, export what it gives and hand on its config; where the manifest names the plugin, give webhooks() the same settings",
   },
   WEBHOOKS_DECLARED_TWICE: {
     status: 500,

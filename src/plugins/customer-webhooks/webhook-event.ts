@@ -12,6 +12,7 @@ import { customerWebhookError } from "./webhook-errors.ts";
 
 /** UTF-16 units of the body. */
 export const MAX_EVENT_CHARS = 1_048_576;
+const TOO_LARGE = `The event is larger than ${MAX_EVENT_CHARS} characters as it is sent`;
 const MAX_APPLICATION_CHARS = 128;
 /** No full stop: it would end the id in what is signed (Standard Webhooks, "msg_id"). */
 const EVENT_ID = /^[A-Za-z0-9_:-]{1,128}$/;
@@ -115,7 +116,7 @@ export function planEvent(input: unknown, facts: EventFacts): WebhookEvent {
   const eventId = (input["id"] as string | undefined) ?? facts.newId();
   // A lone surrogate has no UTF-8: what is stored would not be what is signed.
   const body = JSON.stringify({ id: eventId, type, occurredAt, data }).toWellFormed();
-  if (body.length > MAX_EVENT_CHARS) throw customerWebhookError("EVENT_TOO_LARGE");
+  if (body.length > MAX_EVENT_CHARS) throw customerWebhookError("EVENT_TOO_LARGE", { message: TOO_LARGE });
   return { applicationId, eventId, type, body, target: facts.target ?? null, createdAt: facts.nowMs };
 }
 

@@ -1,7 +1,9 @@
 // The configuration of webhooks to customers (seed: `webhooks({...})`), the same from TypeScript and from JSON.
 
 import { z } from "zod";
-import { isJson, isObject, type JsonObject } from "../../core/json.ts";
+import { canonicalJson } from "../../core/canonical-json.ts";
+import { isJson, isObject, type Json, type JsonObject } from "../../core/json.ts";
+import { readWithSchema } from "../../manifest/schema-problems.ts";
 import { isValidator, type Validator } from "../../functions/validators.ts";
 import { isEventType } from "./event-type.ts";
 import { compilePayload } from "./payload-schema.ts";
@@ -56,7 +58,8 @@ const eventTypeSchema = z.strictObject({
     .optional(),
 });
 
-export const customerWebhooksConfig: z.ZodType<CustomerWebhooksConfig> = z
+/** What `webhooks()` takes. */
+export const webhooksOptions: z.ZodType<CustomerWebhooksConfig> = z
   .strictObject({
     /** Seconds between attempts; behind the last one a delivery is dead. */
     retrySchedule: z
@@ -82,3 +85,46 @@ export const customerWebhooksConfig: z.ZodType<CustomerWebhooksConfig> = z
       retrySchedule.reduce((sum, delay) => sum + delay, 0) <= attemptRetentionDays * DAY_SECS,
     { path: ["attemptRetentionDays"], message: "The retry schedule takes longer than attempts are kept" },
   );
+
+/** Where `webhooks()` puts its settings, so that they stay apart from those of a manifest that are merged with them. */
+export const DECLARED = "webhooks()";
+
+/** The same text for the same settings, in whatever order they were given. */
+function textOf(config: CustomerWebhooksConfig): string {
+  return canonicalJson(JSON.parse(JSON.stringify(config)) as Json);
+}
+
+/** Whether a value that was handed to `dispatch` says the same as the settings that count. */
+export function isSameConfig(given: unknown, config: CustomerWebhooksConfig): boolean {
+  const parsed = webhooksOptions.safeParse(given);
+  return parsed.success && textOf(parsed.data) === textOf(config);
+}
+
+function differing(a: CustomerWebhooksConfig, b: CustomerWebhooksConfig): string[] {
+  const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])] as (keyof CustomerWebhooksConfig)[];
+  return keys.filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]) && !isSameConfig(a, b));
+}
+
+/** The plugin's configuration: from a manifest, from `webhooks()`, or from both when they say the same. */
+export const customerWebhooksConfig: z.ZodType<CustomerWebhooksConfig> = z
+  .record(z.string(), z.unknown())
+  .transform((given, context) => {
+    const { [DECLARED]: declared, ...listed } = given;
+    const parse = (value: unknown): CustomerWebhooksConfig | undefined => {
+      const read = readWithSchema(webhooksOptions, value);
+      if (read.ok) return read.value;
+      for (const { path, message } of read.problems)
+        context.addIssue({ code: "custom", path: path === "" ? [] : [path], message });
+      return undefined;
+    };
+    const code = declared === undefined ? undefined : parse(declared);
+    // A manifest that only names the plugin leaves the settings to the code.
+    const counts = code && Object.keys(listed).length === 0 ? code : parse(listed);
+    if (!counts) return z.NEVER;
+    const keys = code ? differing(counts, code) : [];
+    if (keys.length > 0) {
+      const message = `The settings here and those of webhooks() in the code differ (${keys.join(", ")}): give both the same, or say them in one place`;
+      context.addIssue({ code: "custom", message });
+    }
+    return counts;
+  });

@@ -2,9 +2,10 @@
 // and live in this process before it is answered.
 
 import type { Clock } from "../../core/clock.ts";
-import { coreError, messageOf, type Problem } from "../../core/errors.ts";
+import { coreError, messageOf } from "../../core/errors.ts";
 import type { Identity } from "../../core/identity.ts";
 import type { Log } from "../../core/log.ts";
+import { readWithSchema } from "../../manifest/schema-problems.ts";
 import type { Data, DataWriter } from "../../data/data.ts";
 import type { Scope } from "../../data/scope.ts";
 import type { RouteAnswer, RouteRequest } from "../../plugin/route.ts";
@@ -35,19 +36,16 @@ export interface ChangeFlagOptions {
 
 /** The definition that a change leads to. @throws VALIDATION_FAILED with every problem */
 async function checkChange(configured: FlagDefinition, changes: FlagChanges, name: string): Promise<FlagDefinition> {
-  const parsed = flagDefinition.safeParse(applyChanges(configured, changes));
-  if (!parsed.success) {
-    const details = parsed.error.issues.map(({ path, message }): Problem => ({ path: path.join("."), message }));
-    throw coreError("VALIDATION_FAILED", { details });
-  }
-  const engine = await loadEngine([parsed.data]);
+  const read = readWithSchema(flagDefinition, applyChanges(configured, changes), { unknownKey: "Unknown field" });
+  if (!read.ok) throw coreError("VALIDATION_FAILED", { details: read.problems });
+  const engine = await loadEngine([read.value]);
   try {
-    compileFlag(name, parsed.data, engine);
+    compileFlag(name, read.value, engine);
   } catch (error) {
     const details = [{ path: "rules", message: "A pattern is not in RE2 syntax" }];
     throw coreError("VALIDATION_FAILED", { details, cause: error });
   }
-  return parsed.data;
+  return read.value;
 }
 
 /** Pylon's own write on behalf of whoever asks. */
@@ -132,15 +130,18 @@ export async function changeFlag(
 }
 
 /** Forgets what was changed about a flag; answers whether there was anything. @throws FLAG_NOT_FOUND */
-export async function resetFlag(options: ChangeFlagOptions, request: RouteRequest): Promise<boolean> {
-  const { identity, requestId, params } = request;
+export async function resetFlag(options: ChangeFlagOptions, request: RouteRequest): Promise<RouteAnswer> {
+  const { identity, requestId, params, receipt } = request;
   const name = params.name ?? "";
   if (!options.configured.has(name)) throw flagError("FLAG_NOT_FOUND");
-  const reset = await options.data().write(scopeOf(request), async (writer) => {
+  const answer = await options.data().write(scopeOf(request), async (writer) => {
     const row = await writer.lookup(FLAG_ENTITY, "name", name);
-    return row !== null && (await writer.delete(FLAG_ENTITY, row.id)) !== null;
+    const reset = row !== null && (await writer.delete(FLAG_ENTITY, row.id)) !== null;
+    const made = { status: 200, json: { reset } };
+    await receipt?.commit(writer.tx, made);
+    return made;
   });
-  if (reset) options.log.info("flags.reset", { flag: name, by: nameOf(identity), requestId });
+  if (answer.json.reset) options.log.info("flags.reset", { flag: name, by: nameOf(identity), requestId });
   await reloadQuietly(options);
-  return reset;
+  return answer;
 }

@@ -1,6 +1,7 @@
 // `pylon-runtime/flags`: flags evaluated without an instance, exactly as a server does it. Pure: the same arguments give
 // the same answer in every process and on every runtime.
 
+import { readWithSchema } from "../../manifest/schema-problems.ts";
 import { compileFlag, type CompiledFlag } from "./compile-flag.ts";
 import type { Evaluation, FlagContext } from "./evaluation.ts";
 import { flagDefinition, type FlagInput } from "./flag-definition.ts";
@@ -41,13 +42,10 @@ function guarded(flag: CompiledFlag): ReadyFlag {
  * @throws FLAG_INVALID with every problem of the definition.
  */
 export function prepareFlag(name: string, definition: FlagInput): ReadyFlag {
-  const parsed = flagDefinition.safeParse(definition);
-  if (!parsed.success) {
-    const details = parsed.error.issues.map(({ path, message }) => ({ path: path.map(String).join("."), message }));
-    throw flagError("FLAG_INVALID", { details });
-  }
+  const read = readWithSchema(flagDefinition, definition);
+  if (!read.ok) throw flagError("FLAG_INVALID", { details: read.problems });
   try {
-    return guarded(compileFlag(name, parsed.data, compilePattern));
+    return guarded(compileFlag(name, read.value, compilePattern));
   } catch (error) {
     throw flagError("FLAG_INVALID", { cause: error, hint: "Patterns are in RE2 syntax" });
   }

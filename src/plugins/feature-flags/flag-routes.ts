@@ -75,8 +75,9 @@ function resetRoute(options: ChangeFlagOptions): Route {
     access: "admin",
     tag: TAG,
     summary: "Forget what was changed about a flag: it is what the configuration says again",
+    idempotency: "transactional",
     answers: { 200: { description: "Whether there was a change to forget" }, 404: { description: "No such flag" } },
-    handle: async (request) => ({ status: 200, json: { reset: await resetFlag(options, request) } }),
+    handle: (request) => resetFlag(options, request),
   });
 }
 

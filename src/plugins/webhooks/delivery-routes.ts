@@ -6,7 +6,7 @@ import { coreError } from "../../core/errors.ts";
 import { SYSTEM } from "../../core/identity.ts";
 import { dataError } from "../../data/data-errors.ts";
 import type { Data } from "../../data/data.ts";
-import { defineRoute, type Route } from "../../plugin/route.ts";
+import { defineRoute, type Route, type RouteAnswer, type RouteRequest } from "../../plugin/route.ts";
 import type { Job, JobQuery, JobState, Reader } from "../../store/store.ts";
 import { DEAD_LETTER } from "./dead-letter.ts";
 import { findHook } from "./delivery-job.ts";
@@ -120,7 +120,11 @@ async function findDelivery(reader: Reader, deliveryId: string): Promise<Job> {
 }
 
 /** Makes a finished delivery due again under the same id; its dead letter is gone in the same transaction. */
-async function retryDelivery(options: DeliveryRoutesOptions, deliveryId: string): Promise<void> {
+async function retryDelivery(
+  options: DeliveryRoutesOptions,
+  { params: { deliveryId = "" }, receipt }: RouteRequest,
+): Promise<RouteAnswer> {
+  const answer = { status: 202, json: { deliveryId, status: "pending" } };
   const scope = { actor: SYSTEM, policies: false, requestId: null, internal: true };
   await options.data().write(scope, async (writer) => {
     const job = await findDelivery(writer.tx, deliveryId);
@@ -131,7 +135,9 @@ async function retryDelivery(options: DeliveryRoutesOptions, deliveryId: string)
     }
     const letter = await writer.lookup(DEAD_LETTER, "deliveryId", deliveryId);
     if (letter) await writer.delete(DEAD_LETTER, letter.id);
+    await receipt?.commit(writer.tx, answer);
   });
+  return answer;
 }
 
 export function deliveryRoutes(options: DeliveryRoutesOptions): Route[] {
@@ -176,16 +182,13 @@ export function deliveryRoutes(options: DeliveryRoutesOptions): Route[] {
     access: "admin",
     tag: "webhooks",
     summary: "Send a finished delivery again, with the same delivery_id",
+    idempotency: "transactional",
     answers: {
       202: { description: "Scheduled" },
       404: { description: "No such delivery" },
       409: { description: "Not finished" },
     },
-    async handle({ params }) {
-      const deliveryId = params.deliveryId ?? "";
-      await retryDelivery(options, deliveryId);
-      return { status: 202, json: { deliveryId, status: "pending" } };
-    },
+    handle: (request) => retryDelivery(options, request),
   });
   return [list, show, retry];
 }

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { hangingBody } from "../../net/fake-dialer.ts";
 import { type TestApp, withApp } from "../app-harness.ts";
 import {
   type AttemptRow,
@@ -167,6 +168,38 @@ describe("a delivery", () => {
       await instance.rest();
       assert.equal(instance.sent.length, 1);
       assert.equal((await attemptLog(instance))[0], "1 failed 302 HTTP 302");
+    });
+  });
+
+  it("ends by the status that came, when the answer's body is not over at the deadline", async () => {
+    const app = customers({ retrySchedule: [5] });
+    await withApp(app.options, async (instance) => {
+      const codes: Record<string, number> = { fine: 200, gone: 410, busy: 503 };
+      const ids = new Map<string, string>();
+      for (const name of Object.keys(codes)) {
+        ids.set(name, (await createEndpoint(instance, { url: `https://${name}.example.com/`, eventTypes: ["a"] })).id);
+      }
+      instance.respond = ({ url }) => {
+        const { body } = hangingBody("so far");
+        return new Response(body, {
+          status: codes[/\w+(?=\.)/.exec(url)?.[0] ?? ""] ?? 500,
+          headers: { "retry-after": "90" },
+        });
+      };
+      await app.dispatch(instance, { type: "a", data: 1 });
+      await instance.advance(15_000);
+      const logOf = (name: string): Promise<readonly string[]> =>
+        attemptLog(instance, `&endpointId=${ids.get(name) ?? ""}&attempt=1`);
+      assert.deepEqual(await logOf("fine"), ["1 succeeded 200 null"]);
+      assert.deepEqual(await logOf("gone"), ["1 dead 410 HTTP 410"]);
+      assert.deepEqual(await logOf("busy"), ["1 failed 503 HTTP 503"]);
+      const rows = (await attemptsOf(instance)).filter(({ status: state }) => state !== "pending");
+      for (const { responseBody, durationMs } of rows) assert.deepEqual([responseBody, durationMs], ["so far", 15_000]);
+      assert.equal((await endpointRow(instance, ids.get("gone") ?? ""))["disabled"], true);
+      await instance.advance(89_900);
+      assert.equal(instance.sent.length, 3, "Retry-After of an answer that was cut counts");
+      await instance.advance(200);
+      assert.equal(instance.sent.length, 4);
     });
   });
 

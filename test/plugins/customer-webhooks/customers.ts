@@ -3,7 +3,10 @@
 
 import assert from "node:assert/strict";
 import { webhooksDeclaring } from "../../../src/plugins.ts";
-import type { WebhooksOptions } from "../../../src/plugins/customer-webhooks/webhooks-config.ts";
+import type {
+  CustomerWebhooksConfig,
+  WebhooksOptions,
+} from "../../../src/plugins/customer-webhooks/webhooks-config.ts";
 import { action, mutation } from "../../../src/functions/define.ts";
 import type { FunctionDefinition } from "../../../src/functions/define.ts";
 import { v } from "../../../src/functions/validators.ts";
@@ -16,6 +19,8 @@ export const TENANT = "org_a";
 
 export interface Declared {
   readonly options: AppOptions;
+  /** For `dispatch`. */
+  readonly config: CustomerWebhooksConfig;
   /** Dispatches from an action, as a member of `tenantId`. */
   dispatch(app: TestApp, event: object, tenantId?: string | null): Promise<Dispatched>;
 }
@@ -41,6 +46,7 @@ export function customers(options: WebhooksOptions = {}, more: AppOptions = {}):
   const functions: Record<string, FunctionDefinition> = { send, place, ...more.functions };
   const { manifest } = hooks;
   return {
+    config: hooks.config,
     options: {
       ...more,
       plugins: [...plugins, ...(more.plugins ?? [])],

@@ -2,13 +2,17 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { isPylonError } from "../../../src/core/errors.ts";
 import { SYSTEM } from "../../../src/core/identity.ts";
-import { action, mutation, query } from "../../../src/functions/define.ts";
+import { action, type FunctionDefinition, mutation, query } from "../../../src/functions/define.ts";
+import { mergeManifests } from "../../../src/manifest/merge.ts";
+import { declareWebhooks } from "../../../src/plugins/customer-webhooks/declare-webhooks.ts";
 import { dispatch } from "../../../src/plugins/customer-webhooks/dispatch.ts";
 import { MAX_INLINE } from "../../../src/plugins/customer-webhooks/fan-out.ts";
+import type { WebhooksOptions } from "../../../src/plugins/customer-webhooks/webhooks-config.ts";
 import { webhooksDeclaring } from "../../../src/plugins.ts";
 import { v } from "../../../src/functions/validators.ts";
-import { type TestApp, withApp } from "../app-harness.ts";
+import { type AppOptions, type TestApp, withApp } from "../app-harness.ts";
 import {
   attemptsOf,
   bodyOf,
@@ -85,7 +89,7 @@ describe("dispatch in a mutation", () => {
 
   it("works with a copy of ctx, from the nested mutation's own ctx, and not in a query or without a ctx", async () => {
     const declared = customers();
-    const hooksConfig = declared.options.plugins?.[0]?.config as Parameters<typeof dispatch>[1];
+    const hooksConfig = declared.config;
     const event = { type: "a", data: 1 };
     const functions = {
       ...declared.options.functions,
@@ -112,7 +116,7 @@ describe("dispatch in a mutation", () => {
     const first = customers();
     const second = customers();
     await withApp(first.options, async (inner) => {
-      const config = second.options.plugins?.[0]?.config as Parameters<typeof dispatch>[1];
+      const { config } = second;
       const outer = action({
         async handler(ctx) {
           await inner.pylon.call("send", { event: { type: "inner", data: 1 } }, memberOf(TENANT));
@@ -211,6 +215,69 @@ describe("what does not fit", () => {
       const json = { type: "a", data: 1 };
       refused(await instance.ask("POST /api/webhook-events", { token: "admin", json }), 400, "NO_APPLICATION");
     });
+  });
+});
+
+/** An application whose manifest names the plugin, with `code` for its `webhooks()`. */
+function inBoth(listed: object, code: WebhooksOptions | undefined): AppOptions {
+  const plugins: { name: string; config: unknown }[] = [];
+  if (code) webhooksDeclaring((name, config) => plugins.push({ name, config }))(code);
+  const merged = mergeManifests({ plugins: [{ name: "customer_webhooks", config: listed }] }, { plugins });
+  return { plugins: (merged as { plugins: { name: string; config: unknown }[] }).plugins };
+}
+
+describe("a plugin that the manifest names", () => {
+  const ORDERED = { eventTypes: { a: {}, b: {} }, retrySchedule: [1, 2] };
+
+  it("takes any config with its settings from dispatch, and no other", async () => {
+    const send = (config: unknown): FunctionDefinition =>
+      action({ handler: (ctx) => dispatch(ctx, config as never, { type: "a", data: 1 }) });
+    const functions = {
+      same: send(declareWebhooks({ retrySchedule: [1, 2], eventTypes: { b: {}, a: {} } }).config),
+      listed: send(ORDERED),
+      defaults: send(declareWebhooks().config),
+      nothing: send(undefined),
+    };
+    await withApp({ ...inBoth(ORDERED, undefined), functions }, async (instance) => {
+      await createEndpoint(instance);
+      const call = (name: string): Promise<unknown> => instance.pylon.call(name, {}, memberOf(TENANT));
+      for (const name of ["same", "listed"]) assert.equal(((await call(name)) as { scheduled: number }).scheduled, 1);
+      for (const name of ["defaults", "nothing"]) await assert.rejects(call(name), coded("HANDLER_ERROR"));
+      const failed = instance.logged.filter(({ event }) => event === "function.failed");
+      assert.deepEqual(
+        failed.map(({ fields }) => fields["code"]),
+        ["WEBHOOKS_CONFIG_FOREIGN", "WEBHOOKS_CONFIG_FOREIGN"],
+      );
+      assert.match(String(failed[0]?.fields["hint"]), /give webhooks\(\) the same settings/);
+    });
+    const defaults = { defaults: functions.defaults };
+    await withApp({ ...inBoth({}, undefined), functions: defaults }, async (instance) => {
+      await createEndpoint(instance);
+      const sent = await instance.pylon.call("defaults", {}, memberOf(TENANT));
+      assert.equal((sent as unknown as { scheduled: number }).scheduled, 1);
+    });
+  });
+
+  it("may say what webhooks() says, or leave the settings to it, and stops the start where the two differ", async () => {
+    await withApp(inBoth(ORDERED, { retrySchedule: [1, 2], eventTypes: { b: {}, a: {} } }), async () => undefined);
+    await withApp(inBoth({}, ORDERED), async (instance) => {
+      const json = { type: "c", data: 1, applicationId: TENANT };
+      refused(await instance.ask("POST /api/webhook-events", { token: "admin", json }), 400, "EVENT_TYPE_UNKNOWN");
+    });
+    for (const code of [{}, { ...ORDERED, replayToleranceSecs: 1 }]) {
+      await assert.rejects(
+        withApp(inBoth(ORDERED, code), async () => undefined),
+        (error: unknown) => {
+          assert.ok(isPylonError(error, "PLUGIN_INVALID"), String(error));
+          assert.match(error.message, /^plugins\.0\.config: The settings here and those of webhooks\(\)/);
+          return true;
+        },
+      );
+    }
+    await assert.rejects(
+      withApp(inBoth({ retrySchedule: ["x"] }, {}), async () => undefined),
+      /retrySchedule\.0: Expected a number/,
+    );
   });
 });
 
@@ -343,6 +410,25 @@ describe("many endpoints", () => {
       for (let round = 0; round < 500 && instance.sent.length < count; round++) await instance.rest();
       assert.equal(new Set(instance.sent.map(({ url }) => url)).size, count);
       assert.equal(instance.sent.length, count);
+    });
+  });
+
+  it("of few endpoints behind one that is in the background count those that want it", async () => {
+    const app = customers();
+    await withApp({ ...app.options, started: false }, async (instance) => {
+      const first = await createEndpoint(instance, { eventTypes: ["a"] });
+      await createEndpoint(instance, { eventTypes: ["b"] });
+      await createMany(instance, MAX_INLINE);
+      assert.equal((await app.dispatch(instance, { type: "a", data: 1 })).scheduled, MAX_INLINE + 2);
+      await instance.store.write(async (tx) => {
+        const rows = await tx.find("WebhookEndpoint", { limit: 200 });
+        for (const { id } of rows.slice(2)) await tx.update("WebhookEndpoint", id, { disabled: true });
+      });
+      assert.equal((await app.dispatch(instance, { type: "a", data: 2 })).scheduled, 1);
+      instance.pylon.start();
+      for (let round = 0; round < 500 && instance.sent.length < 2; round++) await instance.rest();
+      const rows = await attemptsOf(instance, `&endpointId=${first.id}`);
+      assert.equal(rows.length, 2);
     });
   });
 

@@ -244,12 +244,50 @@ describe("a secret", () => {
     });
   });
 
+  it("that cannot be opened keeps no other from signing, and can be rotated away from at once", async () => {
+    const app = customers({ retrySchedule: [60] });
+    await withApp({ ...app.options, env: { PYLON_SECRET_KEY: KEY } }, async (instance) => {
+      const { id, secret: lost } = await createEndpoint(instance);
+      const other = await createEndpoint(instance, { url: "https://b.example.com/", eventTypes: ["b"] });
+      const warnings = (): unknown[] => instance.logged.filter(({ event }) => event === "webhooks.secrets_unreadable");
+      assert.deepEqual(warnings(), []);
+      await instance.restart({ env: { PYLON_SECRET_KEY: "ff".repeat(32) } });
+      for (let round = 0; round < 100 && warnings().length === 0; round++) await instance.rest();
+      assert.equal(warnings().length, 1, "at the start, before anything is sent");
+      await app.dispatch(instance, { type: "b", data: 1 });
+      await instance.rest();
+      assert.equal(instance.sent.length, 0);
+      const rotated = await instance.ask(`POST /api/webhook-endpoints/${id}/rotate-secret`, {
+        token: "admin",
+        json: {},
+      });
+      assert.equal(rotated.status, 200, rotated.text);
+      await instance.advance(67_000);
+      await app.dispatch(instance, { type: "a", data: 1 });
+      await instance.rest();
+      assert.deepEqual(
+        instance.sent.map(({ url }) => url),
+        [URL_A, URL_A],
+      );
+      for (const sent of instance.sent) {
+        assert.equal(await verify(sent, String(rotated.json["secret"])), true);
+        assert.equal(await verify(sent, lost), "INVALID_SIGNATURE");
+      }
+      refused(
+        await instance.ask(`GET /api/webhook-endpoints/${other.id}/secret`, { token: "admin" }),
+        500,
+        "SECRET_UNREADABLE",
+      );
+      assert.equal(warnings().length, 1);
+    });
+  });
+
   it("needs a key of 32 bytes, or start-up stops", async () => {
     const app = customers();
     for (const bad of ["short", "zz".repeat(32), btoa("31 bytes".padEnd(31))]) {
       const opening = withApp({ ...app.options, env: { PYLON_SECRET_KEY: bad } }, async () => undefined);
       await assert.rejects(opening, (error: Error) => {
-        assert.match(error.message, /PYLON_SECRET_KEY is not 32 bytes/);
+        assert.match(error.message, /^PYLON_SECRET_KEY: Expected 32 bytes/);
         assert.ok(!error.message.includes(bad));
         return true;
       });
@@ -301,6 +339,53 @@ describe("rotation", () => {
     });
   });
 
+  it("needs no body", async () => {
+    const app = customers();
+    await withApp(app.options, async (instance) => {
+      const { id, secret } = await createEndpoint(instance);
+      const answer = await instance.ask(`POST /api/webhook-endpoints/${id}/rotate-secret`, { token: "admin" });
+      assert.equal(answer.status, 200, answer.text);
+      assert.notEqual(answer.json["secret"], secret);
+      await app.dispatch(instance, { type: "a", data: 1 });
+      await instance.rest();
+      for (const one of [secret, String(answer.json["secret"])])
+        assert.equal(await verify(instance.sent[0], one), true);
+    });
+  });
+
+  it("happens once with an Idempotency-Key, whose answer is not kept: it holds the secret", async () => {
+    const app = customers();
+    await withApp(app.options, async (instance) => {
+      const { id } = await createEndpoint(instance);
+      const ask = (json: object): ReturnType<TestApp["ask"]> =>
+        instance.ask(`POST /api/webhook-endpoints/${id}/rotate-secret`, {
+          token: "admin",
+          json,
+          headers: { "idempotency-key": "k" },
+        });
+      const first = await ask({});
+      assert.equal(first.status, 200, first.text);
+      refused(await ask({}), 409, "IDEMPOTENCY_ANSWER_SECRET");
+      refused(await ask({ graceSecs: 5 }), 422, "IDEMPOTENCY_MISMATCH");
+      assert.equal(await secretOf(instance, id), first.json["secret"]);
+      const kept = await instance.store.reader.find("_pylon_idempotency", { limit: 10 });
+      assert.equal(kept.length, 1);
+      assert.ok(!JSON.stringify(kept).includes(String(first.json["secret"])));
+    });
+  });
+
+  it("to the secret that signs already signs once", async () => {
+    const app = customers();
+    await withApp(app.options, async (instance) => {
+      const { id, secret } = await createEndpoint(instance);
+      assert.equal((await rotate(instance, id, { secret })).status, 200);
+      await app.dispatch(instance, { type: "a", data: 1 });
+      await instance.rest();
+      assert.equal(instance.sent[0]?.headers["webhook-signature"]?.split(" ").length, 1);
+      assert.equal(await verify(instance.sent[0], secret), true);
+    });
+  });
+
   it("is bounded, refuses what cannot sign, and is for who manages the endpoint", async () => {
     const app = customers();
     await withApp(app.options, async (instance) => {
@@ -312,6 +397,38 @@ describe("rotation", () => {
       refused(await rotate(instance, id, { graceSecs: -1 }), 400, "VALIDATION_FAILED");
       refused(await rotate(instance, id, {}, await tokenOf(instance, "org_b")), 404, "NOT_FOUND");
       refused(await rotate(instance, "nothing", {}), 404, "NOT_FOUND");
+    });
+  });
+
+  it("without a grace leaves one secret however often it happens, also where many have piled up", async () => {
+    const app = customers();
+    await withApp(app.options, async (instance) => {
+      const { id } = await createEndpoint(instance);
+      const table = "_pylon_webhook_secrets";
+      const [current] = await instance.store.reader.find(table, { limit: 1 });
+      assert.ok(current);
+      // As versions before left them: expired, and ahead of the current one.
+      await instance.store.write(async (tx) => {
+        for (let n = 0; n < 250; n++) await tx.insert(table, { ...current, id: `0${1000 + n}`, expiresAt: n });
+      });
+      const send = async (secret: string): Promise<void> => {
+        await app.dispatch(instance, { type: "a", data: 1 });
+        await instance.rest();
+        assert.equal(instance.sent.at(-1)?.headers["webhook-signature"]?.split(" ").length, 1);
+        assert.equal(await verify(instance.sent.at(-1), secret), true);
+      };
+      await send(String(await secretOf(instance, id)));
+      for (let n = 0; n < 120; n++) {
+        const answer = await rotate(instance, id, { graceSecs: 0 });
+        assert.equal(answer.json["secret"], await secretOf(instance, id), `rotation ${n}`);
+      }
+      await send(String(await secretOf(instance, id)));
+      assert.equal(await instance.store.reader.count(table, []), 1);
+      await instance.store.write(async (tx) => {
+        for (let n = 0; n < 250; n++) await tx.insert(table, { ...current, id: `0${1000 + n}`, expiresAt: null });
+      });
+      await instance.ask(`DELETE ${PATH}/${id}`, { token: "admin" });
+      assert.equal(await instance.store.reader.count(table, []), 0);
     });
   });
 

@@ -12,6 +12,53 @@ function post(app: TestApp, target: string, json?: object, token = "admin"): Ret
   return app.ask(`POST ${target}`, { token, ...(json ? { json } : {}) });
 }
 
+/** Asks twice with one key, and once with another body. */
+async function repeat(
+  instance: TestApp,
+  target: string,
+  bodies: readonly [object | undefined, object],
+): Promise<unknown> {
+  const ask = (json: object | undefined): ReturnType<TestApp["ask"]> =>
+    instance.ask(`POST ${target}`, {
+      token: "admin",
+      ...(json ? { json } : {}),
+      headers: { "idempotency-key": target },
+    });
+  const first = await ask(bodies[0]);
+  assert.equal(first.status, 202, first.text);
+  await instance.rest();
+  const again = await ask(bodies[0]);
+  assert.deepEqual([again.status, again.text], [202, first.text]);
+  assert.equal(again.headers.get("idempotency-replayed"), "true");
+  refused(await ask(bodies[1]), 422, "IDEMPOTENCY_MISMATCH");
+  await instance.rest();
+  return first.json;
+}
+
+describe("an Idempotency-Key", () => {
+  it("makes a test, a resend and a recovery happen once", async () => {
+    const app = customers({ retrySchedule: [] });
+    await withApp(app.options, async (instance) => {
+      const { id } = await createEndpoint(instance);
+      await repeat(instance, `/api/webhook-endpoints/${id}/test`, [undefined, { x: 1 }]);
+      assert.equal(instance.sent.length, 1);
+      const [attempt] = await attemptsOf(instance);
+      await repeat(instance, `/api/webhook-attempts/${attempt?.id ?? ""}/resend`, [undefined, {}]);
+      assert.equal(instance.sent.length, 2);
+      instance.respond = () => new Response(null, { status: 500 });
+      await app.dispatch(instance, { type: "a", data: 1 });
+      await instance.rest();
+      const since = new Date(instance.now()).toISOString();
+      await instance.advance(1);
+      const target = `/api/webhook-endpoints/${id}/recover`;
+      assert.deepEqual(await repeat(instance, target, [{ since }, { since: "2020-01-01T00:00:00Z" }]), {
+        scheduled: 1,
+      });
+      assert.equal(instance.sent.length, 4);
+    });
+  });
+});
+
 describe("a test event", () => {
   it("goes to one endpoint, whatever it subscribes to, and to no other", async () => {
     const app = customers();

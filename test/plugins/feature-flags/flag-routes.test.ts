@@ -248,7 +248,7 @@ describe("PATCH /api/admin/flags/:name", () => {
 
   const refused: readonly (readonly [string, object, string])[] = [
     ["nothing", {}, ""],
-    ["an unknown key", { colour: "red" }, ""],
+    ["an unknown key", { colour: "red" }, "colour"],
     ["a percentage above 100", { rollout: 101 }, "rollout"],
     ["enabled taken away", { enabled: null }, "enabled"],
     [

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { platformError } from "../../net/fake-dialer.ts";
+import { hangingBody, platformError } from "../../net/fake-dialer.ts";
 import { START, type TestApp, withApp } from "../app-harness.ts";
 import { bodyOf, deadLetters, HOOK_URL, listDeliveries, status, theDelivery, webhooks } from "./deliveries.ts";
 
@@ -150,6 +150,38 @@ describe("a receiver that asked for time", () => {
       assert.equal(app.sent.length, 2);
       assert.equal(app.sent[1]?.body, app.sent[0]?.body);
       assert.equal((await theDelivery(app)).status, "succeeded");
+    });
+  });
+});
+
+describe("an answer that is cut off", () => {
+  it("delivers when its status is 2xx, and counts as a failure of its status otherwise", async () => {
+    await withApp({ plugins: [webhooks({ retry: { backoff_secs: 10 } })] }, async (app) => {
+      const cut = (code: number) => (): Response => {
+        const pull = (controller: ReadableStreamDefaultController): void =>
+          controller.error(platformError("ECONNRESET"));
+        return new Response(new ReadableStream({ pull }), { status: code, headers: { "retry-after": "120" } });
+      };
+      app.respond = cut(503);
+      await app.insert("Order", { total: 1 });
+      await app.rest();
+      const failed = await theDelivery(app);
+      assert.deepEqual([failed.status, failed.lastStatus, failed.lastError], ["failed", 503, "HTTP 503"]);
+      assertBetween(Date.parse(String(failed.nextAttemptAt)) - START, 120_000, 120_010);
+      app.respond = cut(200);
+      await app.advance(120_100);
+      const { status: state, lastStatus } = await theDelivery(app);
+      assert.deepEqual([state, lastStatus, app.sent.length], ["succeeded", 200, 2]);
+    });
+  });
+
+  it("delivers when its status is 2xx and the body is not over after 15 s", async () => {
+    await withApp({ plugins: [webhooks({})] }, async (app) => {
+      app.respond = () => new Response(hangingBody("x").body, { status: 202 });
+      await app.insert("Order", { total: 1 });
+      await app.advance(15_000);
+      const { status: state, lastStatus, attempts } = await theDelivery(app);
+      assert.deepEqual([state, lastStatus, attempts], ["succeeded", 202, 1]);
     });
   });
 });
