@@ -101,6 +101,8 @@ export interface TestApp {
   insert(entity: string, data: object): Promise<Readonly<Record<string, unknown>> & { readonly id: string }>;
   /** Lets everything happen that needs no time. */
   rest(): Promise<void>;
+  /** Comes to rest until it is so. @throws when it is not within a time that only a hanging machine needs */
+  until(isSo: () => boolean | Promise<boolean>): Promise<void>;
   advance(ms: number): Promise<void>;
   /** Moves the wall clock alone; timers keep their distance. */
   jump(ms: number): void;
@@ -124,6 +126,7 @@ export const CUSTOMER = { name: "Customer", fields: [{ name: "name", type: "stri
 
 /** When `rest` gives up on something that does not come to rest: other threads may be slow to answer on a busy machine. */
 const [MAX_HOPS, PATIENCE_MS] = [5_000, 1_000];
+const UNTIL_MS = 30_000;
 
 function createLog(lines: LogLine[]): Log {
   const add =
@@ -307,6 +310,12 @@ export async function withApp(first: AppOptions, run: (app: TestApp) => Promise<
       return answer.json as Readonly<Record<string, unknown>> & { readonly id: string };
     },
     rest: () => virtual.advance(0),
+    async until(isSo) {
+      for (const startedMs = performance.now(); !(await isSo());) {
+        assert.ok(performance.now() - startedMs < UNTIL_MS, `It is not so after ${UNTIL_MS} ms: ${isSo}`);
+        await virtual.advance(0);
+      }
+    },
     advance: (ms) => virtual.advance(ms),
     jump: (ms) => virtual.jump(ms),
     now: () => clock.now(),

@@ -26,16 +26,10 @@ export function withAudit(
   return withApp({ ...options, env, plugins: [...(options.plugins ?? []), { name: "audit_log", config: audit }] }, run);
 }
 
-/** Rounds after which a sequencer that does not come to an end is given up. */
-const MAX_ROUNDS = 200;
-
 /** Waits until every entry has its place. */
-async function sequenced(app: TestApp): Promise<void> {
+function sequenced(app: TestApp): Promise<void> {
   const where = [{ column: "seq", op: "eq", value: null } as const];
-  for (let round = 0; round < MAX_ROUNDS; round++) {
-    if ((await app.store.reader.count("AuditLog", where)) === 0) return;
-    await app.rest();
-  }
+  return app.until(async () => (await app.store.reader.count("AuditLog", where)) === 0);
 }
 
 export async function entriesOf(app: TestApp): Promise<AuditEntry[]> {

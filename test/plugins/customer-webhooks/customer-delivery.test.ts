@@ -57,7 +57,7 @@ describe("a delivery", () => {
       });
       instance.pylon.start();
       instance.respond = status(200, {}, "thanks");
-      for (let round = 0; round < 2_000 && instance.sent.length === 0; round++) await instance.rest();
+      await instance.until(() => instance.sent.length > 0);
       const [request] = instance.sent;
       assert.equal(request?.url, URL_A);
       assert.equal(

@@ -407,7 +407,7 @@ describe("many endpoints", () => {
       assert.equal(scheduled, count);
       assert.deepEqual(await attemptsOf(instance), [], "no delivery is written in the caller's transaction");
       instance.pylon.start();
-      for (let round = 0; round < 500 && instance.sent.length < count; round++) await instance.rest();
+      await instance.until(() => instance.sent.length >= count);
       assert.equal(new Set(instance.sent.map(({ url }) => url)).size, count);
       assert.equal(instance.sent.length, count);
     });
@@ -426,7 +426,7 @@ describe("many endpoints", () => {
       });
       assert.equal((await app.dispatch(instance, { type: "a", data: 2 })).scheduled, 1);
       instance.pylon.start();
-      for (let round = 0; round < 500 && instance.sent.length < 2; round++) await instance.rest();
+      await instance.until(() => instance.sent.length >= 2);
       const rows = await attemptsOf(instance, `&endpointId=${first.id}`);
       assert.equal(rows.length, 2);
     });
@@ -439,7 +439,7 @@ describe("many endpoints", () => {
       await createMany(instance, count);
       await app.dispatch(instance, { type: "a", data: 1, id: "e1" });
       instance.pylon.start();
-      for (let round = 0; round < 500 && instance.sent.length < count; round++) await instance.rest();
+      await instance.until(() => instance.sent.length >= count);
       // What a process that was killed before its last settlement leaves in the store: all of it is run again.
       await instance.store.write(async (tx) => {
         const lane = "customer-webhook-fanout:org_a";
@@ -466,7 +466,7 @@ describe("many endpoints", () => {
       }
       await app.dispatch(instance, { type: "second", data: 1 });
       instance.pylon.start();
-      for (let round = 0; round < 100 && instance.sent.length < 4; round++) await instance.rest();
+      await instance.until(() => instance.sent.length >= 4);
       for (const { url } of rows.slice(0, 2)) {
         const types = instance.sent.filter((sent) => sent.url === url).map((sent) => bodyOf(sent)["type"]);
         assert.deepEqual(types, ["first", "second"]);

@@ -252,7 +252,7 @@ describe("a secret", () => {
       const warnings = (): unknown[] => instance.logged.filter(({ event }) => event === "webhooks.secrets_unreadable");
       assert.deepEqual(warnings(), []);
       await instance.restart({ env: { PYLON_SECRET_KEY: "ff".repeat(32) } });
-      for (let round = 0; round < 100 && warnings().length === 0; round++) await instance.rest();
+      await instance.until(() => warnings().length > 0);
       assert.equal(warnings().length, 1, "at the start, before anything is sent");
       await app.dispatch(instance, { type: "b", data: 1 });
       await instance.rest();

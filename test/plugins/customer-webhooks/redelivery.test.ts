@@ -226,7 +226,7 @@ describe("recovering a window", () => {
       assert.deepEqual((await post(instance, `/api/webhook-endpoints/${id}/recover`, { since })).json, {
         scheduled: 450,
       });
-      for (let round = 0; round < 100 && instance.sent.length < 450; round++) await instance.rest();
+      await instance.until(() => instance.sent.length >= 450);
       assert.equal(new Set(instance.sent.map(({ headers }) => headers["webhook-id"])).size, 450);
     });
   });
