@@ -312,7 +312,7 @@ export async function withApp(first: AppOptions, run: (app: TestApp) => Promise<
     rest: () => virtual.advance(0),
     async until(isSo) {
       for (const startedMs = performance.now(); !(await isSo());) {
-        assert.ok(performance.now() - startedMs < UNTIL_MS, `It is not so after ${UNTIL_MS} ms: ${isSo}`);
+        assert.ok(performance.now() - startedMs < UNTIL_MS, `It is not so after ${UNTIL_MS} ms: ${isSo.toString()}`);
         await virtual.advance(0);
       }
     },
