@@ -57,6 +57,8 @@ const SCHEMA_LOCK = "SELECT pg_advisory_xact_lock(1349152843, 1)";
 /** What another replica's news can be about when its names were not told. */
 const GAP_HORIZON_MS = 60_000;
 const GAP_LANES = 1_000;
+/** Leases of owners that are gone, freed at a time: a beat later there are more. */
+const GONE_LEASES = 1_000;
 
 const SESSION = {
   application_name: "pylon",
@@ -187,6 +189,7 @@ class PostgresStore {
       connect: (events) => this.#connect(SESSION, events),
       onDue: (due) => this.#listeners.tell(due),
       onGap: () => void this.#lookAround(),
+      onGone: () => void this.#freeLeases(),
     });
   }
 
@@ -297,6 +300,15 @@ class PostgresStore {
   }
 
   /** Tells the listeners what the store itself knows to be due. */
+  /** Of owners that are gone alone: what has ended by its time is the engines' to judge, who keep their own first. */
+  async #freeLeases(): Promise<void> {
+    try {
+      await this.write((tx) => tx.expireLeases(0, GONE_LEASES), { isolation: "read-committed" });
+    } catch {
+      // The next beat, or an engine's next round, finds them again.
+    }
+  }
+
   async #lookAround(): Promise<void> {
     try {
       const due = await this.reader.dueLanes(Math.floor(this.#options.clock.now()) + GAP_HORIZON_MS, GAP_LANES);

@@ -35,6 +35,8 @@ export interface ReplicaChannelOptions {
   readonly onDue: (due: readonly LaneDue[]) => void;
   /** News may have been missed: look. */
   readonly onGap: () => void;
+  /** There are owners that are gone, and what they have left. Told again while it is so. */
+  readonly onGone: () => void;
 }
 
 export interface ReplicaChannel {
@@ -193,6 +195,7 @@ class Channel implements ReplicaChannel {
           this.#isLooking = false;
           this.#absence.observe(absentOwners, answeredMs);
           engines.observe({ members, askedMs, answeredMs });
+          if (this.goneOwners().length > 0) this.#options.onGone();
           this.#beat(connection, this.#hasNewsOfEngines ? GATHER_MS : BEAT_MS);
         },
         () => this.#lose(connection),
