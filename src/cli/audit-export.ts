@@ -25,6 +25,7 @@ import {
   writeEntry,
   writeTile,
 } from "../plugins/audit-log/audit-export.ts";
+import { defaultOrigin } from "../plugins/audit-log/audit-keys.ts";
 import type { AuditSource } from "../plugins/audit-log/audit-source.ts";
 import { nodesOf } from "../plugins/audit-log/audit-tiles.ts";
 import { type Head } from "../plugins/audit-log/audit-tree.ts";
@@ -218,7 +219,7 @@ async function exportTarget(
     await writeEntries(stretch, async (text) => platform.stdout.write(text));
     return;
   }
-  const { origin, verifierKeys } = await readKeys(args, platform, target);
+  const { origin = defaultOrigin(head.logId), verifierKeys } = await readKeys(args, platform, target);
   const count = await writeFolder(dir, stretch, { origin, verifierKey: verifierKeys[0] ?? null });
   const document = { folder: dir, from: stretch.from, size: head.size, entries: count, format };
   platform.stdout.write(

@@ -111,7 +111,8 @@ export async function openAuditTarget(args: ParsedArguments, platform: CliPlatfo
 export interface AuditEvidenceKeys {
   readonly signingKeys: readonly string[];
   readonly verifierKeys: readonly string[];
-  readonly origin: string;
+  /** Absent when there is no log that could have one. */
+  readonly origin?: string;
 }
 
 /** `--key`: verifier keys, and names of variables with signing keys, with commas between. @throws USAGE */
@@ -138,14 +139,15 @@ export async function readKeys(
   sha256: Sha256 = portableSha256,
 ): Promise<AuditEvidenceKeys> {
   const given = readKeyOption(args, platform);
-  const logId = (await source.readHead())?.logId ?? "";
-  const origin = config?.origin ?? manifest?.origin ?? defaultOrigin(logId);
-  if (!config) return { signingKeys: given.signing, verifierKeys: given.verifier, origin };
+  const head = await source.readHead();
+  const origin = config?.origin ?? manifest?.origin ?? (head && defaultOrigin(head.logId));
+  const named = origin === undefined ? {} : { origin };
+  if (!config) return { signingKeys: given.signing, verifierKeys: given.verifier, ...named };
   const secrets = readSecrets(config, platform.env);
-  const { noteSigners } = await createAuditKeys(sha256, secrets, origin);
+  const { noteSigners } = await createAuditKeys(sha256, secrets, origin ?? defaultOrigin(""));
   return {
     signingKeys: [...given.signing, ...(secrets.current === null ? [] : [secrets.current]), ...secrets.previous],
     verifierKeys: [...given.verifier, ...noteSigners.map(formatVerifierKey)],
-    origin,
+    ...named,
   };
 }

@@ -134,6 +134,13 @@ test("a checkpoint makes it 0, an edited row 1, an older database 1, and 2 witho
   const edited = await audit(app, "verify", "--checkpoint", "kept.note");
   expect(edited.exitCode).toBe(1);
   expect(edited.stdout).toContain("MAC_BAD seq 1");
+  const emptied = new DatabaseSync(databaseOf(app));
+  emptied.exec("DELETE FROM AuditLog; DELETE FROM _pylon_audit_head; DELETE FROM _pylon_audit_checkpoints");
+  emptied.close();
+  const wiped = await audit(app, "verify", "--checkpoint", "kept.note");
+  expect(wiped.exitCode).toBe(1);
+  expect(wiped.stdout).toContain("SIZE_REGRESSION seq 0 and 4 more");
+  expect((await audit(app, "verify")).exitCode).toBe(2);
   expect((await audit(app, "verify", "--checkpoint", "nothing.note")).exitCode).toBe(2);
   expect((await audit(app, "verify", "--db", "nothing.db")).exitCode).toBe(2);
 }, 60_000);
