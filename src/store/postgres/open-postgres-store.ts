@@ -13,7 +13,8 @@ import { endsConnection, sqlState, toStoreError } from "./postgres-errors.ts";
 import { createReader, PostgresTx } from "./postgres-tx.ts";
 import { openReplicaChannel, type ReplicaChannel } from "./replica-channel.ts";
 import { nameOf } from "./postgres-url.ts";
-import { stepSql, SYSTEM_SQL, SYSTEM_VERSION } from "./schema-sql.ts";
+import { prepareDatabase, SCHEMA_LOCK } from "./prepare-database.ts";
+import { stepSql } from "./schema-sql.ts";
 import { createTableCodec, type TableCodec } from "./table-codec.ts";
 import { type Committed, runTransaction, type TransactionsOptions } from "./transactions.ts";
 
@@ -49,11 +50,8 @@ const DEFAULT_LOCK_MS = 10_000;
 /** Beyond the server's own bound on a statement the connection is dead. */
 const SILENCE_MS = STATEMENT_MS + 10_000;
 const DEFAULT_IDLE_MS = 60_000;
-const OLDEST_VERSION = 130_000;
 const FIRST_START_PAUSE_MS = 250;
 const MAX_START_PAUSE_MS = 5_000;
-/** Serialises schema changes and the start of replicas. */
-const SCHEMA_LOCK = "SELECT pg_advisory_xact_lock(1349152843, 1)";
 /** What another replica's news can be about when its names were not told. */
 const GAP_HORIZON_MS = 60_000;
 const GAP_LANES = 1_000;
@@ -72,57 +70,6 @@ const SESSION = {
 } as const;
 /** Schema changes may wait for others' locks and rewrite large tables. */
 const SCHEMA_SESSION = { ...SESSION, statement_timeout: 0, lock_timeout: 60_000 } as const;
-
-async function checkServer(connection: PostgresConnection): Promise<void> {
-  const { rows } = await connection.query(
-    `SELECT current_setting('server_version_num')::integer AS version, current_setting('server_encoding') AS encoding,
-       pg_is_in_recovery() AS standby`,
-  );
-  const { version, encoding, standby } = rows[0] ?? {};
-  if (Number(version) < OLDEST_VERSION) {
-    throw storeError("STORE_TOO_OLD", { message: `Postgres 13 or newer is needed: ${String(version)}` });
-  }
-  if (encoding !== "UTF8") {
-    throw storeError("STORE_UNWRITABLE", {
-      message: `The database's encoding is ${String(encoding)}`,
-      hint: "Create it with ENCODING 'UTF8' TEMPLATE template0",
-    });
-  }
-  if (standby === true) {
-    throw storeError("STORE_UNAVAILABLE", { message: "The server is a standby that takes no writes" });
-  }
-}
-
-/** Pylon's own tables, made by whoever comes first. A database of a newer version is left alone. */
-async function createSystemTables(connection: PostgresConnection): Promise<void> {
-  await connection.query("BEGIN");
-  try {
-    await connection.query(SCHEMA_LOCK);
-    const known = await connection.query(`SELECT to_regclass('_pylon_meta')::text AS found`);
-    const hasMeta = known.rows[0]?.found !== null;
-    const version = hasMeta
-      ? await connection.query(`SELECT value FROM _pylon_meta WHERE key = 'system-version'`)
-      : undefined;
-    const written = Number(version?.rows[0]?.value ?? 0);
-    if (written > SYSTEM_VERSION) {
-      throw storeError("STORE_NEWER", {
-        message: `The database has system version ${written}, this Pylon knows ${SYSTEM_VERSION}`,
-      });
-    }
-    if (written < SYSTEM_VERSION) {
-      await connection.script(SYSTEM_SQL);
-      await connection.query(
-        `INSERT INTO _pylon_meta (key, value) VALUES ('system-version', $1)
-         ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
-        [String(SYSTEM_VERSION)],
-      );
-    }
-    await connection.query("COMMIT");
-  } catch (error) {
-    await connection.query("ROLLBACK").catch(() => undefined);
-    throw error;
-  }
-}
 
 class PostgresStore {
   readonly name: string;
@@ -177,8 +124,7 @@ class PostgresStore {
   async open(): Promise<void> {
     const connection = await this.#connect(SCHEMA_SESSION, { onClosed: () => undefined });
     try {
-      await checkServer(connection);
-      await createSystemTables(connection);
+      await prepareDatabase(connection);
     } finally {
       connection.destroy();
     }
@@ -299,7 +245,6 @@ class PostgresStore {
     return value;
   }
 
-  /** Tells the listeners what the store itself knows to be due. */
   /** Of owners that are gone alone: what has ended by its time is the engines' to judge, who keep their own first. */
   async #freeLeases(): Promise<void> {
     try {
@@ -309,6 +254,7 @@ class PostgresStore {
     }
   }
 
+  /** Tells the listeners what the store itself knows to be due. */
   async #lookAround(): Promise<void> {
     try {
       const due = await this.reader.dueLanes(Math.floor(this.#options.clock.now()) + GAP_HORIZON_MS, GAP_LANES);
