@@ -112,7 +112,7 @@ function tagsOf(endpoints: readonly Endpoint[]): JsonObject[] {
   return [...new Set(endpoints.map(({ route }) => route.tag))].map((name) => ({ name }));
 }
 
-/** A request that others receive: any status from 200 to 299 counts as received (https://spec.openapis.org/oas/v3.1.0#oas-webhooks). */
+/** A request that others receive; a status from 200 to 299 counts as received (https://spec.openapis.org/oas/v3.1.0#oas-webhooks). */
 function describeWebhook(name: string, { summary, headers, body }: OutgoingWebhook): JsonObject {
   const parameters = Object.entries(headers).map(([header, described]): JsonObject => ({
     name: header,
