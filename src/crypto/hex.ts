@@ -1,15 +1,17 @@
 // Bytes as lower-case hexadecimal digits and back. Reading is strict: an odd digit or a foreign character gives undefined.
+import { portableHex } from "./portable-text.ts";
 import type { Bytes } from "./utf8.ts";
 
-const DIGITS: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 const HEX = /^[0-9a-fA-F]*$/;
+
+/** What a runtime of ECMAScript 2026 has, and several times as fast. */
+interface NativeHex {
+  toHex?(): string;
+}
 
 /** Two lower-case digits for each byte. */
 export function encodeHex(bytes: Uint8Array): string {
-  let text = "";
-  // By index: an iterator costs several times as much, and every delivery is signed.
-  for (let index = 0; index < bytes.length; index++) text += DIGITS[bytes[index] as number];
-  return text;
+  return (bytes as NativeHex).toHex?.() ?? portableHex(bytes);
 }
 
 /** The bytes that `text` spells in either case, or undefined when it is not hexadecimal. */

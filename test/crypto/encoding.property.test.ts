@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { decodeBase64, decodeBase64Url, encodeBase64, encodeBase64Url } from "../../src/crypto/base64.ts";
 import { decodeHex, encodeHex } from "../../src/crypto/hex.ts";
+import { portableBase64, portableBase64Url, portableHex } from "../../src/crypto/portable-text.ts";
 
 const bytes = fc.uint8Array({ maxLength: 300 });
 
@@ -28,6 +29,16 @@ describe("encodings", () => {
     );
   });
 
+  it("are the same where the runtime has none of its own", () => {
+    fc.assert(
+      fc.property(bytes, (value) => {
+        assert.equal(portableHex(value), encodeHex(value));
+        assert.equal(portableBase64(value), encodeBase64(value));
+        assert.equal(portableBase64Url(value), encodeBase64Url(value));
+      }),
+    );
+  });
+
   it("have one spelling for each value", () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 12 }), (text) => {
@@ -43,6 +54,7 @@ describe("encodings", () => {
   it("carry more bytes than fit into one call", () => {
     const large = Uint8Array.from({ length: 100_001 }, (_, index) => index % 251);
     assert.deepEqual(decodeBase64(encodeBase64(large)), large);
+    assert.equal(portableBase64(large), encodeBase64(large));
   });
 
   for (const text of ["YQ", "YQ=", "YR==", "YWJ=", "Y Q==", "YQ==\n", "====", "=", "YQ==YQ==", "-_8=", "ÿÿÿÿ"]) {

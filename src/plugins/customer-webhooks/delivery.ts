@@ -55,13 +55,13 @@ export interface PlannedAttempt {
 }
 
 /** The row of an attempt before it is made. @returns its id. */
-export async function writePending(
+export function writePending(
   writer: DataWriter,
   target: { readonly endpoint: Pick<Endpoint, "id" | "url">; readonly event: WebhookEvent },
   planned: PlannedAttempt,
 ): Promise<string> {
   const { endpoint, event } = target;
-  const row = await writer.insert(ATTEMPT, {
+  return writer.insertOwn(ATTEMPT, {
     applicationId: event.applicationId,
     endpointId: endpoint.id,
     eventId: event.eventId,
@@ -71,7 +71,6 @@ export async function writePending(
     status: "pending",
     scheduledAt: new Date(planned.scheduledAt).toISOString(),
   });
-  return row.id;
 }
 
 /** What a delivery is of. */

@@ -3,7 +3,7 @@
 
 import type { Clock } from "../../core/clock.ts";
 import type { Data, DataWriter } from "../../data/data.ts";
-import type { Row, Tx } from "../../store/store.ts";
+import type { Row, Tx, Value } from "../../store/store.ts";
 import { type Delivery, findAttempt, INTERNAL, writePending } from "./delivery.ts";
 import type { Subject } from "./delivery-subject.ts";
 import type { EndpointHealth } from "./endpoint-health.ts";
@@ -41,7 +41,7 @@ function isoOrNull(ms: number | null): string | null {
 function outcomeFields(
   { ended, subject, status, nextAt }: AttemptRecord,
   nowMs: number,
-): Readonly<Record<string, unknown>> {
+): Readonly<Record<string, Value>> {
   const { result, durationMs, responseBody } = ended;
   return {
     ...(subject.endpoint ? { url: subject.endpoint.url } : {}),
@@ -77,7 +77,7 @@ export function createRecorder({ data, clock, health }: RecorderOptions): Record
     const pending = await findPending(tx, delivery);
     const attempt = Number(pending?.attempt ?? record.tries);
     const rowId = pending?.id ?? (await replace(writer, subject, attempt));
-    if (rowId !== undefined) await writer.update(ATTEMPT, rowId, outcomeFields(record, clock.now()));
+    if (rowId !== undefined) await writer.updateOwn(ATTEMPT, rowId, outcomeFields(record, clock.now()));
     if (nextAt !== null && event && endpoint) {
       await writePending(writer, { endpoint, event }, { attempt: attempt + 1, scheduledAt: nextAt });
     }
