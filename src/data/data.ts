@@ -284,6 +284,8 @@ export function createData(options: DataOptions): Data {
       }
     }
   };
+  /** Of open transactions: the outcomes of a hundred jobs that are settled in one ask for the same one after the other. */
+  const writers = new WeakMap<Tx, { readonly scope: Scope; readonly writer: DataWriter }>();
   const readerOf = (reader: Reader, scope: Scope): DataReader => createDataReader(model, reader, scope);
   /** One write: everything that can wait for something else happens before the transaction begins. */
   const single = async (scope: Scope, op: WriteOp, target: Target): Promise<Change | null> => {
@@ -311,8 +313,12 @@ export function createData(options: DataOptions): Data {
       return result;
     },
     within(scope, tx) {
+      const known = writers.get(tx);
+      if (known?.scope === scope) return known.writer;
       const context = contextOf(scope);
-      return createWriter(context, tx, createSequence(context, tx));
+      const writer = createWriter(context, tx, createSequence(context, tx));
+      writers.set(tx, { scope, writer });
+      return writer;
     },
     insert: async (scope, entity, input) =>
       (await single(scope, "insert", { entity, id: ulid(clock.now()), input }))?.after as Row,

@@ -5,9 +5,21 @@ import type { Clock } from "../core/clock.ts";
 import { isPylonError } from "../core/errors.ts";
 import type { Job, Store, Tx } from "../store/store.ts";
 import type { AttemptEnd } from "./attempt-end.ts";
+import type { JobRun } from "./job-run.ts";
 import type { LaneClaim, LaneClaimed } from "./lane-schedule.ts";
 
+/** A part of what a job has done, before it ends. */
+export interface JobProgress {
+  readonly run: JobRun;
+  readonly settle: (tx: Tx) => Promise<void>;
+  /** It has committed; false: the lease was not held any more. */
+  readonly recorded: (wasHeld: boolean) => void;
+  /** `settle` is to blame that it cannot be recorded. */
+  readonly refused: (error: unknown) => void;
+}
+
 export interface Batch {
+  readonly progress: readonly JobProgress[];
   readonly ends: readonly AttemptEnd[];
   /** The seqs of claims to give back. */
   readonly releases: readonly number[];
@@ -22,6 +34,8 @@ export interface ClaimedJobs extends LaneClaimed {
 
 /** A batch that committed. */
 export interface BatchDone {
+  /** Per progress: whether the lease was still held. */
+  readonly recorded: readonly boolean[];
   /** Per end: whether the lease was still held. */
   readonly settled: readonly boolean[];
   readonly claimed: readonly ClaimedJobs[];
@@ -81,6 +95,27 @@ interface Blame {
   isInCallback: boolean;
 }
 
+/** Before any end: a job that ends is not held any more. */
+async function recordProgress(
+  tx: Tx,
+  progress: readonly JobProgress[],
+  { writer, blame }: { readonly writer: BatchWriter; readonly blame: Blame },
+): Promise<boolean[]> {
+  if (progress.length === 0) return [];
+  const seqs = [...new Set(progress.map(({ run }) => run.job.seq))];
+  const held = new Set(await tx.extendLeases(writer.owner, seqs, Math.floor(writer.clock.now()) + writer.leaseMs));
+  const recorded: boolean[] = [];
+  for (const { run, settle } of progress) {
+    // One that was lost and claimed again has the lease of its successor.
+    const isHeld = run.state !== "lost" && held.has(run.job.seq);
+    blame.isInCallback = isHeld;
+    if (isHeld) await settle(tx);
+    blame.isInCallback = false;
+    recorded.push(isHeld);
+  }
+  return recorded;
+}
+
 async function settleEnds(tx: Tx, ends: readonly AttemptEnd[], blame: Blame): Promise<boolean[]> {
   // Sent together: a store behind a network answers them in one round trip.
   const settled = await Promise.all(ends.map((end) => tx.settleJob(end.settlement)));
@@ -111,9 +146,10 @@ async function claimLanes(tx: Tx, claims: readonly LaneClaim[], writer: BatchWri
 /** Runs the batch in one transaction. The callback may run again when the store retries it. */
 export function writeBatch(writer: BatchWriter, batch: Batch): Promise<BatchDone> {
   return writeBlaming(writer.store, async (tx, blame) => {
+    const recorded = await recordProgress(tx, batch.progress, { writer, blame });
     const settled = await settleEnds(tx, batch.ends, blame);
     if (batch.releases.length > 0) await tx.releaseJobs(writer.owner, batch.releases);
-    return { settled, claimed: await claimLanes(tx, batch.claims, writer) };
+    return { recorded, settled, claimed: await claimLanes(tx, batch.claims, writer) };
   });
 }
 
@@ -123,6 +159,22 @@ export interface ApartDone {
   readonly poisoned: readonly { readonly end: AttemptEnd; readonly error: unknown }[];
   /** The store went away in between: to be tried again. */
   readonly left: readonly AttemptEnd[];
+}
+
+/** Records parts one by one and tells each how it went. Answers those for which the store went away. */
+export async function recordApart(writer: BatchWriter, progress: readonly JobProgress[]): Promise<JobProgress[]> {
+  const left: JobProgress[] = [];
+  const recordAlone = async (part: JobProgress): Promise<void> => {
+    try {
+      const [isHeld] = await writeBlaming(writer.store, (tx, blame) => recordProgress(tx, [part], { writer, blame }));
+      part.recorded(isHeld === true);
+    } catch (error) {
+      if (isStoreAway(error)) left.push(part);
+      else part.refused(error instanceof SettleCallbackError ? error.cause : error);
+    }
+  };
+  await Promise.all(progress.map(recordAlone));
+  return left;
 }
 
 /**

@@ -31,6 +31,22 @@ export interface JobContext {
   onAbort(run: () => void): void;
   /** Epoch milliseconds. */
   readonly now: number;
+  /**
+   * Records a part of what the job has done before it ends. `settle` runs in a transaction of the engine while the lease is
+   * held.
+   *
+   * @returns once that has committed; false when the lease was lost or the engine has let go of the job, and nothing of it
+   * is recorded. Rejects with what `settle` threw.
+   */
+  record(settle: (tx: Tx) => Promise<void>): Promise<boolean>;
+  /**
+   * Takes a place in another lane, for what the job does of that lane's kind without a job for each. The lane's limits and
+   * its manner count it like a job.
+   *
+   * @returns what gives the place back; undefined when the lane has none to give away: something of it is due or under way,
+   * it is paced, slow or served elsewhere, or the engine is busy.
+   */
+  enterLane(lane: string): (() => void) | undefined;
 }
 
 export interface JobHandler {

@@ -3,7 +3,15 @@
 
 import { messageOf } from "../core/errors.ts";
 import { outcomeOfError, planEnd, type AttemptEnd } from "./attempt-end.ts";
-import { settleApart, SettleCallbackError, writeBatch, type BatchDone, type BatchWriter } from "./job-batch.ts";
+import {
+  type BatchDone,
+  type BatchWriter,
+  type JobProgress,
+  recordApart,
+  settleApart,
+  SettleCallbackError,
+  writeBatch,
+} from "./job-batch.ts";
 import type { JobOutcome } from "./job-handler.ts";
 import type { JobLog } from "./job-log.ts";
 import type { JobRun } from "./job-run.ts";
@@ -12,6 +20,8 @@ import type { LaneClaim, LaneSchedule } from "./lane-schedule.ts";
 
 /** How long an outcome waits for company while other jobs are under way: a commit costs as much for one as for a hundred. */
 const LINGER_MS = 10;
+/** How long a part of an outcome does: nobody waits for it but the job itself. */
+const PART_LINGER_MS = 25;
 const FIRST_STORE_PAUSE_MS = 100;
 const MAX_STORE_PAUSE_MS = 5000;
 /** After so many failures in a row that blame nobody, callbacks are tried one by one. */
@@ -53,7 +63,11 @@ export interface JobPumpOptions {
 export interface PumpLoad {
   /** Outcomes and releases waiting. */
   readonly waiting: number;
+  /** Parts of outcomes waiting: nothing is free once they are recorded, so they wait for a full batch. */
+  readonly parts: number;
   readonly active: number;
+  /** What may still bring company: runs, but those that wait for a part to be recorded, and what they do in other lanes. */
+  readonly underWay: number;
   readonly readyLanes: number;
   readonly capacity: number;
   readonly maxBatch: number;
@@ -61,24 +75,27 @@ export interface PumpLoad {
 
 /**
  * When to run a batch. At once when it would be half full, or when nothing else is under way to wait for; otherwise what
- * there is lingers for company.
+ * there is lingers for company, and what is only a part of an outcome lingers for longer.
  */
-export function planBatch(load: PumpLoad): "now" | "soon" | "idle" {
+export function planBatch(load: PumpLoad): "now" | "soon" | "later" | "idle" {
   const half = Math.max(1, Math.floor(Math.min(load.maxBatch, load.capacity) / 2));
   const free = load.capacity - load.active;
   const canClaim = load.readyLanes > 0 && free > 0;
-  if (load.waiting === 0 && !canClaim) return "idle";
-  if (load.waiting >= half || load.active === 0 || (canClaim && free >= half)) return "now";
-  return "soon";
+  if (load.waiting + load.parts === 0 && !canClaim) return "idle";
+  if (load.waiting >= half || load.parts >= load.maxBatch || load.underWay === 0 || (canClaim && free >= half))
+    return "now";
+  return load.waiting > 0 || canClaim ? "soon" : "later";
 }
 
 export interface JobPump {
-  /** Outcomes that are not settled. */
+  /** Outcomes, and parts of them, that are not settled. */
   readonly unsettled: number;
   /** Something may have changed: runs a batch when one is worth it. Cheap. */
   poke(): void;
   /** An attempt has ended. */
   end(run: JobRun, outcome: JobOutcome): void;
+  /** A part of an attempt is to be recorded: resolves once it is; false when its lease is over. */
+  record(run: JobRun, settle: JobProgress["settle"]): Promise<boolean>;
   /** The claim of the job with this `seq` is to be given back. */
   release(seq: number): void;
   /** No claims from now on; settling goes on. */
@@ -87,10 +104,19 @@ export interface JobPump {
   close(): Promise<void>;
 }
 
+/** What has happened and is to be settled. */
+interface Happened {
+  readonly ends: readonly AttemptEnd[];
+  readonly progress: readonly JobProgress[];
+}
+
 class Pump implements JobPump {
   readonly #options: JobPumpOptions;
   #ends: AttemptEnd[] = [];
-  /** Outcomes in the batch under way. */
+  #progress: JobProgress[] = [];
+  /** The runs of what is in there. */
+  #recording: Set<JobRun> = new Set();
+  /** What the batch under way settles. */
   #settling = 0;
   #releases: number[] = [];
   #inFlight: Promise<void> | undefined;
@@ -98,6 +124,7 @@ class Pump implements JobPump {
   #isClaiming = true;
   #isClosed = false;
   #cancelLinger: (() => void) | undefined;
+  #lingerUntilMs = 0;
   #cancelPause: (() => void) | undefined;
   #failures = 0;
 
@@ -106,12 +133,25 @@ class Pump implements JobPump {
   }
 
   get unsettled(): number {
-    return this.#ends.length + this.#settling;
+    return this.#ends.length + this.#progress.length + this.#settling;
+  }
+
+  get #waiting(): number {
+    return this.#ends.length + this.#progress.length + this.#releases.length;
   }
 
   end(run: JobRun, outcome: JobOutcome): void {
     const { clock, owner } = this.#options.writer;
     this.#ends.push(planEnd(run, outcome, { owner, nowMs: clock.now(), monotonicMs: clock.monotonic() }));
+  }
+
+  record(run: JobRun, settle: JobProgress["settle"]): Promise<boolean> {
+    if (this.#isClosed || run.state !== "running") return Promise.resolve(false);
+    return new Promise((recorded, refused) => {
+      this.#progress.push({ run, settle, recorded, refused });
+      this.#recording.add(run);
+      this.poke();
+    });
   }
 
   release(seq: number): void {
@@ -124,20 +164,19 @@ class Pump implements JobPump {
 
   poke(): void {
     if (this.#isScheduled || this.#inFlight || this.#cancelPause || this.#isClosed) return;
-    const { runner, lanes, capacity, maxBatch, writer } = this.#options;
+    const { runner, lanes, capacity, maxBatch } = this.#options;
     const plan = planBatch({
       waiting: this.#ends.length + this.#releases.length,
+      parts: this.#progress.length,
       active: runner.active,
+      underWay: Math.max(0, runner.active - this.#recording.size) + runner.occupied,
       readyLanes: this.#isClaiming ? lanes.readyCount : 0,
       capacity,
       maxBatch,
     });
     if (plan === "idle") return;
-    if (plan === "now") {
-      this.#schedule();
-    } else {
-      this.#cancelLinger ??= writer.clock.setTimer(LINGER_MS, () => this.#schedule());
-    }
+    if (plan === "now") this.#schedule();
+    else this.#linger(plan === "soon" ? LINGER_MS : PART_LINGER_MS);
   }
 
   async close(): Promise<void> {
@@ -147,7 +186,7 @@ class Pump implements JobPump {
     this.#cancelPause?.();
     await this.#inFlight;
     let tries = 0;
-    while (this.#ends.length + this.#releases.length > 0 && tries < CLOSING_TRIES) {
+    while (this.#waiting > 0 && tries < CLOSING_TRIES) {
       if (tries > 0) await this.#pause(FIRST_STORE_PAUSE_MS);
       const failures = this.#failures;
       await this.#runBatch();
@@ -155,12 +194,22 @@ class Pump implements JobPump {
     }
     const left = this.#ends.length + this.#releases.length;
     if (left > 0) this.#options.log("error", "Stopped with leases that could not be settled", { jobs: left });
+    for (const { recorded } of this.#progress.splice(0)) recorded(false);
   }
 
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
       this.#options.writer.clock.setTimer(ms, resolve);
     });
+  }
+
+  #linger(ms: number): void {
+    const { clock } = this.#options.writer;
+    const untilMs = clock.monotonic() + ms;
+    if (this.#cancelLinger && this.#lingerUntilMs <= untilMs) return;
+    this.#cancelLinger?.();
+    this.#lingerUntilMs = untilMs;
+    this.#cancelLinger = clock.setTimer(ms, () => this.#schedule());
   }
 
   #schedule(): void {
@@ -180,19 +229,22 @@ class Pump implements JobPump {
   async #runBatch(): Promise<void> {
     const { maxBatch, writer } = this.#options;
     const ends = this.#ends.splice(0, maxBatch);
+    const progress = this.#progress.splice(0, maxBatch - ends.length);
+    this.#recording = new Set(this.#progress.map(({ run }) => run));
     const releases = this.#releases.splice(0, maxBatch);
     const claims = this.#takeClaims();
-    if (ends.length + releases.length + claims.length === 0) return;
-    this.#settling = ends.length;
+    if (ends.length + progress.length + releases.length + claims.length === 0) return;
+    this.#settling = ends.length + progress.length;
     try {
-      const done = await writeBatch(writer, { ends, releases, claims });
+      const done = await writeBatch(writer, { progress, ends, releases, claims });
       this.#failures = 0;
+      for (const [i, part] of progress.entries()) part.recorded(done.recorded[i] === true);
       this.#finish(ends, done);
     } catch (error) {
       const nowMs = writer.clock.now();
       for (const claim of claims) this.#options.lanes.unclaimed(claim, nowMs);
       this.#releases.unshift(...releases);
-      await this.#recover(ends, error);
+      await this.#recover({ ends, progress }, error);
     } finally {
       this.#settling = 0;
     }
@@ -241,18 +293,20 @@ class Pump implements JobPump {
   }
 
   /** After a batch that did not commit: blames a callback when there is reason to, otherwise waits for the store. */
-  async #recover(ends: AttemptEnd[], error: unknown): Promise<void> {
+  async #recover({ ends, progress }: Happened, error: unknown): Promise<void> {
     this.#failures++;
     const mayBlame = error instanceof SettleCallbackError || this.#failures >= FAILURES_BEFORE_APART;
-    if (!mayBlame || !ends.some((end) => end.settle)) return this.#waitForStore(ends, error);
+    const hasCallbacks = progress.length > 0 || ends.some((end) => end.settle);
+    if (!mayBlame || !hasCallbacks) return this.#waitForStore({ ends, progress }, error);
     try {
       const apart = await settleApart(this.#options.writer, ends);
       for (const { end, held } of apart.settled) this.#settled(end, held);
       for (const { end, error: reason } of apart.poisoned) this.#poisoned(end, reason);
-      if (apart.left.length > 0) this.#waitForStore(apart.left, error);
+      const left = await recordApart(this.#options.writer, progress);
+      if (apart.left.length + left.length > 0) this.#waitForStore({ ends: apart.left, progress: left }, error);
       else this.#failures = 0;
     } catch (storeError) {
-      this.#waitForStore(ends, storeError);
+      this.#waitForStore({ ends, progress }, storeError);
     }
   }
 
@@ -265,10 +319,12 @@ class Pump implements JobPump {
     this.end(end.run, outcomeOfError(job, reason, random));
   }
 
-  #waitForStore(ends: readonly AttemptEnd[], error: unknown): void {
+  #waitForStore({ ends, progress }: Happened, error: unknown): void {
     const { log, counters, writer } = this.#options;
     counters.storeFailures++;
     this.#ends.unshift(...ends);
+    this.#progress.unshift(...progress);
+    for (const { run } of progress) this.#recording.add(run);
     if (this.#failures === 1) log("error", "The job queue cannot write to the store", { reason: messageOf(error) });
     if (this.#isClosed) return;
     const pauseMs = Math.min(FIRST_STORE_PAUSE_MS * 2 ** (this.#failures - 1), MAX_STORE_PAUSE_MS);

@@ -1,7 +1,7 @@
 // One attempt from its claim until it is settled. Ends at most once: what a handler answers after its lease was lost, its
 // time was over or the engine let go of it changes nothing.
 
-import type { Job } from "../store/store.ts";
+import type { Job, Tx } from "../store/store.ts";
 import type { JobContext } from "./job-handler.ts";
 import type { Lane } from "./lane.ts";
 
@@ -12,6 +12,12 @@ export type JobRunState = "waiting" | "running" | "ended" | "lost" | "abandoned"
 export interface JobRunTimes {
   readonly nowMs: number;
   readonly monotonicMs: number;
+}
+
+/** What the engine does for a handler under way. */
+export interface RunServices {
+  record(run: JobRun, settle: (tx: Tx) => Promise<void>): Promise<boolean>;
+  enterLane(lane: string): (() => void) | undefined;
 }
 
 const NONE: readonly (() => void)[] = [];
@@ -35,11 +41,11 @@ export class JobRun {
   }
 
   /** Its turn has come. Answers what its handler is given. */
-  begin(times: JobRunTimes): JobContext {
+  begin(times: JobRunTimes, services: RunServices): JobContext {
     this.state = "running";
     this.startedAt = times.nowMs;
     this.startedMonotonicMs = times.monotonicMs;
-    return new RunContext(this, times.nowMs);
+    return new RunContext(this, times.nowMs, services);
   }
 
   get isAborted(): boolean {
@@ -70,11 +76,13 @@ export class JobRun {
 /** What a handler sees of its run. */
 class RunContext implements JobContext {
   readonly #run: JobRun;
+  readonly #services: RunServices;
   readonly now: number;
 
-  constructor(run: JobRun, now: number) {
+  constructor(run: JobRun, now: number, services: RunServices) {
     this.#run = run;
     this.now = now;
+    this.#services = services;
   }
 
   get signal(): AbortSignal {
@@ -87,5 +95,13 @@ class RunContext implements JobContext {
 
   onAbort(run: () => void): void {
     this.#run.onAbort(run);
+  }
+
+  record(settle: (tx: Tx) => Promise<void>): Promise<boolean> {
+    return this.#services.record(this.#run, settle);
+  }
+
+  enterLane(lane: string): (() => void) | undefined {
+    return this.#services.enterLane(lane);
   }
 }

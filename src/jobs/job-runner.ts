@@ -8,7 +8,7 @@ import { isOutcome, outcomeOfError } from "./attempt-end.ts";
 import type { HandlerTable } from "./handler-table.ts";
 import type { JobContext, JobHandler, JobOutcome } from "./job-handler.ts";
 import type { JobLog } from "./job-log.ts";
-import { JobRun } from "./job-run.ts";
+import { JobRun, type RunServices } from "./job-run.ts";
 import type { Lane } from "./lane.ts";
 
 /** A kind without a handler is tried again this much later: a newer version of the application may bring one. */
@@ -21,6 +21,7 @@ export interface JobRunnerOptions {
   readonly handlers: HandlerTable;
   readonly random: () => number;
   readonly log: JobLog;
+  readonly services: RunServices;
   /** An attempt has ended; it is to be settled. */
   readonly onEnd: (run: JobRun, outcome: JobOutcome) => void;
   /**
@@ -39,10 +40,16 @@ export interface JobRunner {
   readonly active: number;
   /** Handlers under way. */
   readonly running: number;
+  /** Slots taken for something that is no job of their lane. */
+  readonly occupied: number;
   /** Runs by the job's seq whose lease this engine holds: under way, or ended and not settled. */
   readonly held: ReadonlyMap<number, JobRun>;
   /** Runs the job now, or when its lane has a slot free. */
   start(job: Job, lane: Lane, leaseUntil: number): void;
+  /** Takes a slot of a lane for something that is no job of it. */
+  occupy(lane: Lane): void;
+  /** Gives it back. */
+  vacate(lane: Lane): void;
   /** Lets go of the runs of such lanes that wait for a slot. Answers the seqs of the leases that are to be released. */
   abandonWaiting(isLeft: (lane: Lane) => boolean): number[];
   /** The lease is over: settled, released or refused. */
@@ -68,6 +75,7 @@ interface LaneSlots {
 class Runner implements JobRunner {
   active = 0;
   running = 0;
+  occupied = 0;
   readonly held: Map<number, JobRun> = new Map();
   readonly #lost: Set<JobRun> = new Set();
   readonly #unknownKinds: Set<string> = new Set();
@@ -119,6 +127,23 @@ class Runner implements JobRunner {
     }
   }
 
+  occupy(lane: Lane): void {
+    this.#slotsOf(lane).taken++;
+    this.occupied++;
+  }
+
+  vacate(lane: Lane): void {
+    this.occupied--;
+    this.#giveBack(lane);
+  }
+
+  #giveBack(lane: Lane): void {
+    const slots = this.#slotsOf(lane);
+    slots.taken--;
+    this.#fill(lane, slots);
+    if (slots.taken === 0 && slots.waiting.length === 0) this.#slots.delete(lane);
+  }
+
   abandonWaiting(isLeft: (lane: Lane) => boolean): number[] {
     const waiting = [...this.held.values()].filter((run) => run.state === "waiting" && isLeft(run.lane));
     for (const run of waiting) {
@@ -163,8 +188,8 @@ class Runner implements JobRunner {
   }
 
   #begin(run: JobRun): void {
-    const { clock, handlers } = this.#options;
-    const context = run.begin({ nowMs: clock.now(), monotonicMs: clock.monotonic() });
+    const { clock, handlers, services } = this.#options;
+    const context = run.begin({ nowMs: clock.now(), monotonicMs: clock.monotonic() }, services);
     const handler = handlers.ofKind(run.job.kind);
     if (handler) this.#run(run, handler, context);
     else this.#startUnknown(run);
@@ -232,10 +257,7 @@ class Runner implements JobRunner {
   #free(run: JobRun): void {
     this.active--;
     this.running--;
-    const slots = this.#slotsOf(run.lane);
-    slots.taken--;
-    this.#fill(run.lane, slots);
-    if (slots.taken === 0 && slots.waiting.length === 0) this.#slots.delete(run.lane);
+    this.#giveBack(run.lane);
     this.#options.onFree(run, this.#options.clock.monotonic() - run.startedMonotonicMs);
   }
 }

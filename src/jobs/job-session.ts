@@ -84,6 +84,7 @@ class Session implements JobSession {
   readonly #upkeep: readonly RepeatingTask[];
   readonly #unsubscribe: () => void;
   readonly #bell: FreeSlotBell = { ring: () => undefined };
+  #isClosing = false;
   /** Undefined when this engine serves every lane. */
   readonly #group: EngineGroup | undefined;
 
@@ -123,6 +124,7 @@ class Session implements JobSession {
   }
 
   async close(drainMs: number): Promise<void> {
+    this.#isClosing = true;
     this.#unsubscribe();
     this.#timer.stop();
     this.#refresh.stop();
@@ -152,6 +154,22 @@ class Session implements JobSession {
 
   readonly #isServed = (lane: string): boolean =>
     this.#group === undefined || !this.#options.handlers.isLaneAlone(lane) || this.#group.owns(lane);
+
+  #enterLane(name: string): (() => void) | undefined {
+    const { clock } = this.#options;
+    const lane = this.#isClosing ? undefined : this.#lanes.enter(name, clock.now());
+    if (!lane) return undefined;
+    this.#runner.occupy(lane);
+    const enteredMs = clock.monotonic();
+    let isIn = true;
+    return () => {
+      if (!isIn) return;
+      isIn = false;
+      this.#runner.vacate(lane);
+      this.#lanes.finished(lane, clock.now(), clock.monotonic() - enteredMs);
+      this.#tend();
+    };
+  }
 
   /** Lanes have gone to other engines, or come from them. */
   #regroup(): void {
@@ -183,6 +201,10 @@ class Session implements JobSession {
       handlers,
       random,
       log,
+      services: {
+        record: (run, settle) => this.#pump.record(run, settle),
+        enterLane: (lane) => this.#enterLane(lane),
+      },
       onEnd: (run, outcome) => {
         this.#pump.end(run, outcome);
         this.#pump.poke();

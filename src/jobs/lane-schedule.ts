@@ -77,6 +77,11 @@ export interface LaneSchedule {
   claimed(outcome: LaneClaimed, nowMs: number): void;
   /** The claim did not commit: the lane is as due as before. */
   unclaimed(claim: LaneClaim, nowMs: number): void;
+  /**
+   * Takes a place in a lane of which nothing is due or under way, without a job. Undefined when there is something, or the
+   * lane is paced, slow or not served here, or half of all places are held: whoever comes with a job waits its turn.
+   */
+  enter(lane: string, nowMs: number): Lane | undefined;
   /** A job of the lane is not held any more, after its handler ran for `ranMs`; null when none did. */
   finished(lane: Lane, nowMs: number, ranMs?: number | null): void;
   /** Leaves the lane alone until `untilMs` and looks again then. */
@@ -197,6 +202,19 @@ class Schedule implements LaneSchedule {
     this.#reserve(lane, 0);
     lane.dueAt = Math.min(lane.dueAt, nowMs);
     this.#place(lane, nowMs);
+  }
+
+  enter(name: string, nowMs: number): Lane | undefined {
+    const { capacity = Infinity, intervalOf } = this.#options;
+    const known = this.#lanes.byName.get(name);
+    const manner = known?.manner ?? this.#shares.mannerOf(name, nowMs);
+    if (known && (known.place !== "idle" || known.running > 0 || known.dueAt < Infinity)) return undefined;
+    if (manner === "slow" || this.#shares.held >= capacity / 2) return undefined;
+    if (!this.#isServed(name) || (intervalOf?.(name) ?? 0) > 0) return undefined;
+    const lane = known ?? this.#lanes.add(name, manner);
+    this.#shares.took(lane, 1);
+    lane.running++;
+    return lane;
   }
 
   finished(lane: Lane, nowMs: number, ranMs: number | null = null): void {

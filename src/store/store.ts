@@ -82,6 +82,8 @@ export interface NewJob {
   readonly payload: string;
   readonly dueAt: number;
   readonly createdAt: number;
+  /** Attempts that were made before there was a job. @default 0 */
+  readonly attempt?: number;
 }
 
 /** A job as stored. Times are epoch milliseconds. `seq` grows in commit order. */

@@ -42,6 +42,16 @@ function testEnqueue(test: StoreTest): void {
     assert.equal(await store.reader.getJob("nowhere"), undefined);
   });
 
+  test("attempts that were made before there was a job are counted, until it is requeued", async ({ store }) => {
+    await enqueue(store, newJob("job", { attempt: 3 }));
+    assert.equal((await jobOf(store, "job")).attempt, 3);
+    const [claimed] = await claim(store);
+    assert.equal(claimed?.attempt, 4);
+    await settle(store, claimed!);
+    await store.write((tx) => tx.requeueJob("job", T0));
+    assert.equal((await jobOf(store, "job")).attempt, 0);
+  });
+
   test("an id that exists is not added again, whatever became of the job", async ({ store }) => {
     assert.deepEqual(await enqueue(store, newJob("1"), newJob("1", { payload: "other" }), newJob("2")), [
       true,

@@ -43,6 +43,8 @@ async function runOne(harness: Harness, job: Job, signal = new AbortController()
     now: clock.now(),
     isAborted: signal.aborted,
     onAbort: () => undefined,
+    record: () => Promise.resolve(false),
+    enterLane: () => undefined,
   });
 }
 

@@ -10,16 +10,22 @@ import { createMemoryStore } from "../support/memory-store.ts";
 import { createGate, createHarness, type Behaviour, type Harness } from "./job-harness.ts";
 
 describe("planBatch()", () => {
-  const quiet = { waiting: 0, active: 0, readyLanes: 0, capacity: 512, maxBatch: 256 };
+  const quiet = { waiting: 0, parts: 0, active: 0, underWay: 0, readyLanes: 0, capacity: 512, maxBatch: 256 };
+  const running = (count: number): Partial<typeof quiet> => ({ active: count, underWay: count });
   const cases: readonly (readonly [string, Partial<typeof quiet>, ReturnType<typeof planBatch>])[] = [
     ["nothing to do", {}, "idle"],
     ["a lane is due and nothing runs", { readyLanes: 1 }, "now"],
-    ["a lane is due and much is free", { readyLanes: 1, active: 100 }, "now"],
-    ["a lane is due and little is free", { readyLanes: 1, active: 500 }, "soon"],
-    ["a lane is due and nothing is free", { readyLanes: 1, active: 512 }, "idle"],
-    ["an outcome waits and others are still to come", { waiting: 1, active: 5 }, "soon"],
+    ["a lane is due and much is free", { readyLanes: 1, ...running(100) }, "now"],
+    ["a lane is due and little is free", { readyLanes: 1, ...running(500) }, "soon"],
+    ["a lane is due and nothing is free", { readyLanes: 1, ...running(512) }, "idle"],
+    ["an outcome waits and others are still to come", { waiting: 1, ...running(5) }, "soon"],
+    ["a part of an outcome waits and others are still to come", { parts: 1, ...running(1) }, "later"],
+    ["parts fill half a batch", { parts: 128, ...running(1) }, "later"],
+    ["a part and an outcome wait", { parts: 1, waiting: 1, ...running(2) }, "soon"],
+    ["parts fill a batch", { parts: 256, ...running(1) }, "now"],
+    ["all that runs waits for its parts", { parts: 3, active: 2 }, "now"],
     ["the last outcome waits", { waiting: 1 }, "now"],
-    ["half a batch of outcomes waits", { waiting: 128, active: 384 }, "now"],
+    ["half a batch of outcomes waits", { waiting: 128, ...running(384) }, "now"],
     ["an engine of one slot", { waiting: 1, capacity: 1, maxBatch: 256 }, "now"],
   ];
   for (const [name, load, expected] of cases) {

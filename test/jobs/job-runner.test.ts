@@ -56,6 +56,7 @@ describe("createJobRunner()", () => {
     ]),
     random: () => 0,
     log: () => undefined,
+    services: { record: () => Promise.resolve(false), enterLane: () => undefined },
     onEnd: (run, outcome) => events.push(`end ${run.job.attempt} ${outcome.kind}`),
     onUnknown: () => events.push("unknown"),
     onFree: (run) => events.push(`free ${run.job.attempt}`),

@@ -150,7 +150,7 @@ function createJobOperations(table: JobTable) {
         key,
         seq,
         state,
-        attempt: 0,
+        attempt: job.attempt ?? 0,
         lost: 0,
         leaseOwner: null,
         leaseUntil: null,

@@ -4,11 +4,12 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Data, DataWriter } from "../../data/data.ts";
 import type { Condition, Row, Tx } from "../../store/store.ts";
-import { deliveryIdOf, scheduleDelivery } from "./delivery.ts";
+import { type DeliveryTarget, enqueueDelivery, findAttempt, writePending } from "./delivery.ts";
 import type { Endpoint } from "./endpoint-input.ts";
 import type { EndpointLanes } from "./endpoint-lanes.ts";
 import { wants } from "./event-type.ts";
-import { ENDPOINT } from "./webhook-entities.ts";
+import { enqueueRound, MIN_ROUND } from "./round.ts";
+import { ATTEMPT, ENDPOINT } from "./webhook-entities.ts";
 import type { WebhookEvent } from "./webhook-event.ts";
 
 /** A page of endpoints. */
@@ -50,7 +51,12 @@ function isActive(applicationId: string): Condition[] {
 }
 
 export function createAudience({ data, clock, lanes }: AudienceOptions): Audience {
-  const table = (): string => data().model.entity(ENDPOINT).table.name;
+  const tableOf = (entity: string): string => data().model.entity(entity).table.name;
+  const table = (): string => tableOf(ENDPOINT);
+  const isMade = async (tx: Tx, { endpoint, event }: DeliveryTarget): Promise<boolean> => {
+    const query = { endpointId: endpoint.id, eventId: event.eventId };
+    return (await findAttempt(tx, tableOf(ATTEMPT), query)) !== undefined;
+  };
   return {
     find(tx, event, { afterId, limit }) {
       const own: Condition[] = event.target === null ? [] : [{ column: "id", op: "eq", value: event.target }];
@@ -60,15 +66,22 @@ export function createAudience({ data, clock, lanes }: AudienceOptions): Audienc
     count: (tx, applicationId) => tx.count(table(), isActive(applicationId)),
     async deliver(writer, event, rows, again = false) {
       const nowMs = clock.now();
-      let scheduled = 0;
+      const made: { readonly target: DeliveryTarget; readonly attemptId: string }[] = [];
       for (const row of rows) {
-        const endpoint = lanes.learn(row);
-        if (!concerns(event, endpoint)) continue;
-        if (again && (await writer.tx.getJob(deliveryIdOf(endpoint.id, event)))) continue;
-        await scheduleDelivery(writer, { endpoint, event }, nowMs);
-        scheduled += 1;
+        const target = { endpoint: lanes.learn(row), event };
+        if (!concerns(event, target.endpoint) || (again && (await isMade(writer.tx, target)))) continue;
+        made.push({ target, attemptId: await writePending(writer, target, { attempt: 1, scheduledAt: nowMs }) });
       }
-      return scheduled;
+      // What is sent in order waits for what is before it: only a job of its own can.
+      const unordered = made.filter(({ target }) => !target.endpoint.ordered);
+      const round = unordered.length < MIN_ROUND ? [] : unordered;
+      await enqueueRound(writer.tx, event, { round, nowMs });
+      for (const one of made) {
+        if (round.length === 0 || one.target.endpoint.ordered) {
+          await enqueueDelivery(writer.tx, one.target, { attemptId: one.attemptId, nowMs });
+        }
+      }
+      return made.length;
     },
   };
 }

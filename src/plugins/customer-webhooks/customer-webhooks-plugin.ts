@@ -7,7 +7,8 @@ import { createSecretBox, parseSecretKey, SECRET_KEY_BYTES } from "../../crypto/
 import type { Data } from "../../data/data.ts";
 import { definePluginType, type Plugin, type PluginHost, type PluginParts } from "../../plugin/plugin.ts";
 import { CUSTOMER_WEBHOOKS } from "./declare-webhooks.ts";
-import { createDeliveryJob } from "./delivery-job.ts";
+import { type AttemptParts, createDeliveryJob } from "./delivery-job.ts";
+import { createSubjectLoader } from "./delivery-subject.ts";
 import { createAudience } from "./audience.ts";
 import { createDispatch, createEventReader } from "./dispatch.ts";
 import { createEndpointHealth } from "./endpoint-health.ts";
@@ -18,6 +19,9 @@ import { createEndpointSecrets } from "./endpoint-secrets.ts";
 import { createCatalogue, describeTypes } from "./event-catalogue.ts";
 import { eventRoutes } from "./event-routes.ts";
 import { createFanOut } from "./fan-out.ts";
+import { createFirstRoundJob } from "./first-round.ts";
+import { createRecorder } from "./record-attempt.ts";
+import { createSender } from "./send-delivery.ts";
 import { createRedelivery } from "./redelivery.ts";
 import { createSweeps } from "./retention.ts";
 import { attemptEntity, checkDeclared, endpointEntity, webhookPolicies } from "./webhook-entities.ts";
@@ -59,10 +63,18 @@ function setUp(config: CustomerWebhooksConfig, host: PluginHost): PluginParts {
   const health = createEndpointHealth({ data, clock, catalogue, fanOut });
   const readEvent = createEventReader({ catalogue, clock, ulid });
   const redelivery = createRedelivery({ data, clock });
-  const scheduleMs = config.retrySchedule.map((secs) => secs * 1_000);
+  const attempts: AttemptParts = {
+    clock,
+    random,
+    lanes,
+    scheduleMs: config.retrySchedule.map((secs) => secs * 1_000),
+    load: createSubjectLoader({ data, reader, lanes, secrets }),
+    send: createSender({ http, clock }),
+    record: createRecorder({ data, clock, health }),
+  };
   return {
     hooks: createEndpointHooks({ secrets, catalogue, lanes, clock }),
-    jobs: [createDeliveryJob({ data, reader, http, clock, random, secrets, lanes, health, scheduleMs }), fanOut.job],
+    jobs: [createDeliveryJob(attempts), createFirstRoundJob({ ...attempts, data, reader }), fanOut.job],
     routes: [
       ...endpointRoutes({ data, reader, secrets, readEvent, fanOut }),
       ...eventRoutes({ data, clock, readEvent, fanOut, redelivery }),

@@ -1,11 +1,12 @@
 // What an attempt needs, as it is stored at the moment that it is made: an endpoint may have moved, been disabled or removed
 // since the delivery was scheduled.
 
+import type { WebhookSigner } from "../../crypto/sign-webhook.ts";
 import type { Data } from "../../data/data.ts";
 import type { Reader } from "../../store/store.ts";
-import type { Delivery } from "./delivery.ts";
 import type { Endpoint } from "./endpoint-input.ts";
 import type { EndpointLanes } from "./endpoint-lanes.ts";
+import type { EndpointSecrets } from "./endpoint-secrets.ts";
 import { ENDPOINT } from "./webhook-entities.ts";
 import { readEvent, type WebhookEvent } from "./webhook-event.ts";
 import { EVENTS } from "./webhook-tables.ts";
@@ -13,12 +14,15 @@ import { EVENTS } from "./webhook-tables.ts";
 export interface Subject {
   readonly event: WebhookEvent | undefined;
   readonly endpoint: Endpoint | undefined;
+  /** Of the endpoint's live secrets: none when no key opens them, undefined when there are none. */
+  readonly signers: readonly WebhookSigner[] | undefined;
 }
 
 export interface SubjectSources {
   readonly data: () => Data;
   readonly reader: Reader;
   readonly lanes: EndpointLanes;
+  readonly secrets: EndpointSecrets;
 }
 
 /** Events that a fan-out to many endpoints has just read, and characters of a body that is worth keeping. */
@@ -40,11 +44,25 @@ function createEventReader(reader: Reader): (eventKey: string) => Promise<Webhoo
   };
 }
 
-export function createSubjectLoader({ data, reader, lanes }: SubjectSources): (delivery: Delivery) => Promise<Subject> {
+/** Loads what the deliveries of one event to these endpoints need, in the order of the endpoints. */
+export type LoadSubjects = (eventKey: string, endpointIds: readonly string[]) => Promise<Subject[]>;
+
+export function createSubjectLoader({ data, reader, lanes, secrets }: SubjectSources): LoadSubjects {
   const eventOf = createEventReader(reader);
-  return async ({ endpointId, eventKey }) => {
-    const { table } = data().model.entity(ENDPOINT);
-    const [endpoint, event] = await Promise.all([reader.get(table.name, endpointId), eventOf(eventKey)]);
-    return { event, endpoint: endpoint && lanes.learn(endpoint) };
+  const endpointsOf = async (ids: readonly string[]): Promise<ReadonlyMap<string, Endpoint>> => {
+    const table = data().model.entity(ENDPOINT).table.name;
+    const [first = "", ...others] = ids;
+    const where = [{ column: "id", op: "in", values: ids }] as const;
+    const rows =
+      others.length > 0 ? await reader.find(table, { where, limit: ids.length }) : [await reader.get(table, first)];
+    return new Map(rows.flatMap((row) => (row ? [[row.id, lanes.learn(row)]] : [])));
+  };
+  return async (eventKey, ids) => {
+    const [event, endpoints, signers] = await Promise.all([
+      eventOf(eventKey),
+      endpointsOf(ids),
+      secrets.signersOf(reader, ids),
+    ]);
+    return ids.map((id) => ({ event, endpoint: endpoints.get(id), signers: signers.get(id) }));
   };
 }

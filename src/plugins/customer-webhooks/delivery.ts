@@ -1,10 +1,11 @@
-// A delivery: one event on its way to one endpoint. It is a job whose name follows from the two, so that there is never more
-// than one of them, and a row of the attempts' entity that is written in the same transaction.
+// A delivery: one event on its way to one endpoint. It has a row of the attempts' entity from the beginning. Once it is by
+// itself it is a job whose name follows from the two, so that there is never more than one of them; the first attempts of
+// many are made by one job (`first-round.ts`).
 
 import { SYSTEM } from "../../core/identity.ts";
 import type { DataWriter } from "../../data/data.ts";
 import type { Scope } from "../../data/scope.ts";
-import type { Job, NewJob, Reader, Row } from "../../store/store.ts";
+import type { Job, NewJob, Reader, Row, Tx } from "../../store/store.ts";
 import type { Endpoint } from "./endpoint-input.ts";
 import { DELIVERY_KIND, laneOf } from "./endpoint-lanes.ts";
 import { ATTEMPT } from "./webhook-entities.ts";
@@ -28,13 +29,14 @@ export function deliveryIdOf(endpointId: string, event: Pick<WebhookEvent, "appl
   return `${DELIVERY_KIND}:${eventKeyOf(event.applicationId, event.eventId)}:${endpointId}`;
 }
 
-/** Reads what {@link scheduleDelivery} wrote. None of the parts can hold a line feed. */
+/** Reads what {@link enqueueDelivery} wrote. None of the parts can hold a line feed. */
 export function deliveryOf(job: Job): Delivery {
   const [endpointId = "", eventKey = "", attemptId = ""] = job.payload.split("\n");
   return { endpointId, eventKey, attemptId };
 }
 
-function planJob(endpoint: Endpoint, event: WebhookEvent, attemptId: string, nowMs: number): NewJob {
+function planJob({ endpoint, event }: DeliveryTarget, next: NextAttempt): NewJob {
+  const { attemptId, nowMs, dueAt = nowMs, tries = 0 } = next;
   return {
     id: deliveryIdOf(endpoint.id, event),
     kind: DELIVERY_KIND,
@@ -42,8 +44,9 @@ function planJob(endpoint: Endpoint, event: WebhookEvent, attemptId: string, now
     // In order: the next event waits until this one is delivered or dead.
     key: endpoint.ordered ? laneOf(endpoint.id) : null,
     payload: `${endpoint.id}\n${eventKeyOf(event.applicationId, event.eventId)}\n${attemptId}`,
-    dueAt: nowMs,
+    dueAt,
     createdAt: nowMs,
+    attempt: tries,
   };
 }
 
@@ -79,19 +82,20 @@ export interface DeliveryTarget {
   readonly event: WebhookEvent;
 }
 
-/** Writes the job of a delivery whose first attempt has a row. */
-export async function enqueueDelivery(
-  writer: DataWriter,
-  { endpoint, event }: DeliveryTarget,
-  first: { readonly attemptId: string; readonly nowMs: number },
-): Promise<void> {
-  await writer.tx.enqueueJob(planJob(endpoint, event, first.attemptId, first.nowMs));
+/** The attempt that a delivery's job begins with. */
+export interface NextAttempt {
+  /** Its row. */
+  readonly attemptId: string;
+  readonly nowMs: number;
+  /** @default now */
+  readonly dueAt?: number;
+  /** How often the delivery was tried before. @default 0 */
+  readonly tries?: number;
 }
 
-/** Writes a delivery that does not exist yet: its first attempt's row and its job. */
-export async function scheduleDelivery(writer: DataWriter, target: DeliveryTarget, nowMs: number): Promise<void> {
-  const attemptId = await writePending(writer, target, { attempt: 1, scheduledAt: nowMs });
-  await enqueueDelivery(writer, target, { attemptId, nowMs });
+/** Writes the job of a delivery whose next attempt has a row. */
+export async function enqueueDelivery(tx: Tx, target: DeliveryTarget, next: NextAttempt): Promise<void> {
+  await tx.enqueueJob(planJob(target, next));
 }
 
 /** Which attempts of a delivery are looked for. */

@@ -37,8 +37,11 @@ export interface EndpointSecrets {
   forget(tx: Tx, endpointId: string): Promise<void>;
   /** The current secret; undefined when there is none. @throws SECRET_UNREADABLE */
   current(reader: Reader, endpointId: string): Promise<string | undefined>;
-  /** One for each live secret that can be opened, oldest first. @throws SECRET_UNREADABLE when there are some and none can. */
-  signers(reader: Reader, endpointId: string): Promise<readonly WebhookSigner[]>;
+  /**
+   * By endpoint, one for each live secret that can be opened, oldest first: none when there are some and none can. Endpoints
+   * without a live secret are left out.
+   */
+  signersOf(reader: Reader, endpointIds: readonly string[]): Promise<ReadonlyMap<string, readonly WebhookSigner[]>>;
   /** Opens a few secrets, so that a key that is not theirs is in the log before the first delivery fails. */
   probe(reader: Reader): Promise<void>;
   /** Removes secrets whose grace is over; answers how many. */
@@ -55,7 +58,13 @@ export interface EndpointSecretsOptions {
 }
 
 function ofEndpoint(endpointId: string): Condition {
-  return { column: "endpointId", op: "eq", value: endpointId };
+  return ofEndpoints([endpointId]);
+}
+
+function ofEndpoints(endpointIds: readonly string[]): Condition {
+  const [first = "", ...others] = endpointIds;
+  if (others.length === 0) return { column: "endpointId", op: "eq", value: first };
+  return { column: "endpointId", op: "in", values: endpointIds };
 }
 
 /** Opens what is stored; undefined is what the key does not open. */
@@ -89,12 +98,12 @@ export function createEndpointSecrets(options: EndpointSecretsOptions): Endpoint
   const { box, clock, ulid } = options;
   const { open, signerOf } = createOpener(options);
   /** Oldest first. */
-  const liveRows = async (reader: Reader, endpointId: string): Promise<Row[]> => {
+  const liveRows = async (reader: Reader, ...endpointIds: readonly string[]): Promise<Row[]> => {
     const rows = await reader.find(SECRETS, {
-      where: [ofEndpoint(endpointId)],
-      // The current one, which has no end, comes first: whatever else has piled up, it is among them.
+      where: [ofEndpoints(endpointIds)],
+      // The current ones, which have no end, come first: whatever else has piled up, they are among them.
       order: { column: "expiresAt", descending: false },
-      limit: MAX_ROWS,
+      limit: MAX_ROWS * endpointIds.length,
     });
     const now = clock.now();
     const live = rows.filter(({ expiresAt }) => expiresAt === null || (expiresAt as number) > now);
@@ -136,11 +145,16 @@ export function createEndpointSecrets(options: EndpointSecretsOptions): Endpoint
       if (secret === undefined) throw customerWebhookError("SECRET_UNREADABLE");
       return secret;
     },
-    async signers(reader, endpointId) {
-      const rows = await liveRows(reader, endpointId);
-      const signers = (await Promise.all(rows.map(signerOf))).filter((signer) => signer !== undefined);
-      if (rows.length > 0 && signers.length === 0) throw customerWebhookError("SECRET_UNREADABLE");
-      return signers;
+    async signersOf(reader, endpointIds) {
+      const found = new Map<string, WebhookSigner[]>();
+      for (const row of await liveRows(reader, ...endpointIds)) {
+        const endpointId = row.endpointId as string;
+        const signers = found.get(endpointId) ?? [];
+        found.set(endpointId, signers);
+        const signer = await signerOf(row);
+        if (signer) signers.push(signer);
+      }
+      return found;
     },
     async probe(reader) {
       const newest = { column: "id", descending: true };

@@ -18,6 +18,8 @@ export interface AttemptRecord {
   readonly delivery: Delivery;
   readonly subject: Subject;
   readonly ended: Ended;
+  /** The delivery has no row but that of its first attempt, which nobody else writes: it need not be looked for. */
+  readonly isFirst?: boolean;
   /** How often the delivery was tried since it was made due. */
   readonly tries: number;
   readonly status: "succeeded" | "failed" | "dead";
@@ -31,7 +33,8 @@ export interface RecorderOptions {
   readonly health: EndpointHealth;
 }
 
-export type RecordAttempt = (tx: Tx, record: AttemptRecord) => Promise<void>;
+/** Answers the row of the next attempt, when there is one. */
+export type RecordAttempt = (tx: Tx, record: AttemptRecord) => Promise<string | undefined>;
 
 function isoOrNull(ms: number | null): string | null {
   return ms === null ? null : new Date(ms).toISOString();
@@ -74,15 +77,18 @@ export function createRecorder({ data, clock, health }: RecorderOptions): Record
     const { delivery, subject, ended, nextAt } = record;
     const { event, endpoint } = subject;
     const writer = data().within(INTERNAL, tx);
-    const pending = await findPending(tx, delivery);
+    const pending = record.isFirst ? { id: delivery.attemptId, attempt: 1 } : await findPending(tx, delivery);
     const attempt = Number(pending?.attempt ?? record.tries);
     const rowId = pending?.id ?? (await replace(writer, subject, attempt));
     if (rowId !== undefined) await writer.updateOwn(ATTEMPT, rowId, outcomeFields(record, clock.now()));
-    if (nextAt !== null && event && endpoint) {
-      await writePending(writer, { endpoint, event }, { attempt: attempt + 1, scheduledAt: nextAt });
+    const next =
+      nextAt !== null && event && endpoint
+        ? await writePending(writer, { endpoint, event }, { attempt: attempt + 1, scheduledAt: nextAt })
+        : undefined;
+    if (ended.wasSent && endpoint) {
+      if (ended.result.delivered) await health.succeeded(tx, endpoint.id);
+      else await health.failed(tx, endpoint, ended.result.status === GONE);
     }
-    if (!ended.wasSent || !endpoint) return;
-    if (!ended.result.delivered) await health.failed(tx, endpoint, ended.result.status === GONE);
-    else await health.succeeded(tx, endpoint.id);
+    return next;
   };
 }

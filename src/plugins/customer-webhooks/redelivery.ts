@@ -48,6 +48,19 @@ interface Place {
 
 const LIVE: ReadonlySet<Job["state"]> = new Set<Job["state"]>(["ready", "leased", "blocked"]);
 
+/** Events of the endpoint's application in the window. */
+function findEvents(reader: Reader, endpoint: Endpoint, window: Window, after: Place | undefined): Promise<Row[]> {
+  const where: Condition[] = [
+    { column: "applicationId", op: "eq", value: endpoint.applicationId },
+    { column: "createdAt", op: "gte", value: window.sinceMs },
+    { column: "createdAt", op: "lt", value: window.untilMs },
+    // These are on their way to everyone who wants them.
+    { column: "waiting", op: "eq", value: false },
+  ];
+  const order = { column: "createdAt", descending: false };
+  return reader.find(EVENTS, { where, order, limit: BATCH, ...(after ? { after } : {}) });
+}
+
 export function createRedelivery({ data, clock }: { readonly data: () => Data; readonly clock: Clock }): Redelivery {
   const tableOf = (entity: string): string => data().model.entity(entity).table.name;
 
@@ -69,7 +82,13 @@ export function createRedelivery({ data, clock }: { readonly data: () => Data; r
     const isPlanned = last?.status === "pending";
     const attemptId = isPlanned ? last.id : await writePending(writer, { endpoint, event }, planned);
     if (job) await writer.tx.requeueJob(job.id, nowMs);
-    else await enqueueDelivery(writer, { endpoint, event }, { attemptId, nowMs });
+    else await enqueueDelivery(writer.tx, { endpoint, event }, { attemptId, nowMs });
+  };
+
+  /** Whether its first attempt is still to be made, or under way, in the round of its event. */
+  const isInRound = async (tx: Tx, { endpoint, event }: DeliveryTarget): Promise<boolean> => {
+    const query = { endpointId: endpoint.id, eventId: event.eventId };
+    return (await findAttempt(tx, tableOf(ATTEMPT), query))?.status === "pending";
   };
 
   const hasSucceeded = async (writer: DataWriter, { endpoint, event }: DeliveryTarget): Promise<boolean> => {
@@ -81,21 +100,10 @@ export function createRedelivery({ data, clock }: { readonly data: () => Data; r
     const { endpoint, event } = target;
     if (!concerns(event, endpoint)) return false;
     const job = await writer.tx.getJob(deliveryIdOf(endpoint.id, event));
-    if ((job && LIVE.has(job.state)) || (await hasSucceeded(writer, target))) return false;
+    if (job ? LIVE.has(job.state) : await isInRound(writer.tx, target)) return false;
+    if (await hasSucceeded(writer, target)) return false;
     await begin(writer, target, job);
     return true;
-  };
-
-  const findEvents = (reader: Reader, endpoint: Endpoint, window: Window, after: Place | undefined): Promise<Row[]> => {
-    const where: Condition[] = [
-      { column: "applicationId", op: "eq", value: endpoint.applicationId },
-      { column: "createdAt", op: "gte", value: window.sinceMs },
-      { column: "createdAt", op: "lt", value: window.untilMs },
-      // These are on their way to everyone who wants them.
-      { column: "waiting", op: "eq", value: false },
-    ];
-    const order = { column: "createdAt", descending: false };
-    return reader.find(EVENTS, { where, order, limit: BATCH, ...(after ? { after } : {}) });
   };
 
   return {
@@ -109,7 +117,7 @@ export function createRedelivery({ data, clock }: { readonly data: () => Data; r
         const event = readEvent(row);
         const job = await writer.tx.getJob(deliveryIdOf(endpointId, event));
         // It is being sent this moment.
-        if (job?.state === "leased") return;
+        if (job ? job.state === "leased" : await isInRound(writer.tx, { endpoint, event })) return;
         if (job && LIVE.has(job.state)) {
           if (job.key !== null) throw customerWebhookError("DELIVERY_IN_ORDER");
           await writer.tx.cancelJob(job.id, clock.now());

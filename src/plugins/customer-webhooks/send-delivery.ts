@@ -2,15 +2,12 @@
 // it can end is a value with a code.
 
 import type { Clock } from "../../core/clock.ts";
-import { isPylonError } from "../../core/errors.ts";
-import { signedContent } from "../../crypto/sign-webhook.ts";
+import { signedContent, type WebhookSigner } from "../../crypto/sign-webhook.ts";
 import type { JobContext } from "../../jobs/job-handler.ts";
 import { type AttemptResult, failedAttempt, judgeOutcome } from "../../jobs/outbound-attempt.ts";
 import type { GuardedClient } from "../../net/guarded-client.ts";
-import type { Reader } from "../../store/store.ts";
 import type { Subject } from "./delivery-subject.ts";
-import type { Endpoint } from "./endpoint-input.ts";
-import type { EndpointSecrets } from "./endpoint-secrets.ts";
+import { customerWebhookError } from "./webhook-errors.ts";
 import type { WebhookEvent } from "./webhook-event.ts";
 
 /** Contract: 15 s per attempt, at most 16 KiB of a response read and 1 KiB kept. */
@@ -28,10 +25,8 @@ export interface Ended {
 }
 
 export interface SenderOptions {
-  readonly reader: Reader;
   readonly http: GuardedClient;
   readonly clock: Clock;
-  readonly secrets: EndpointSecrets;
 }
 
 export type SendDelivery = (subject: Subject, context: JobContext) => Promise<Ended>;
@@ -44,6 +39,9 @@ const EXPIRED = unsent("EVENT_EXPIRED: The event is not stored any more", true);
 const REMOVED = unsent("ENDPOINT_REMOVED: The endpoint does not exist any more", true);
 const DISABLED = unsent("ENDPOINT_DISABLED: The endpoint is disabled", true);
 const NO_SECRET = unsent("SECRET_MISSING: The endpoint has no secret; rotate it", false);
+const decoder = new TextDecoder();
+const UNREADABLE = customerWebhookError("SECRET_UNREADABLE");
+const NO_READABLE_SECRET = unsent(`${UNREADABLE.code}: ${UNREADABLE.message}`, false);
 
 function signatureHeaders(id: string, timestamp: string, signature: string): Record<string, string> {
   return {
@@ -62,21 +60,32 @@ export function storable(text: string): string {
   return text.toWellFormed().replaceAll("\0", "\uFFFD");
 }
 
-export function createSender({ reader, http, clock, secrets }: SenderOptions): SendDelivery {
-  const headersFor = async (endpoint: Endpoint, event: WebhookEvent): Promise<Record<string, string> | undefined> => {
-    const signers = await secrets.signers(reader, endpoint.id);
-    if (signers.length === 0) return undefined;
+async function signatureOf(signers: readonly WebhookSigner[], content: string | Uint8Array): Promise<string> {
+  const [only, ...others] = signers;
+  if (only && others.length === 0) return only.sign(content);
+  const entries = await Promise.all(signers.map((signer) => signer.sign(content)));
+  // A secret that was given twice signs the same twice.
+  return [...new Set(entries)].join(" ");
+}
+
+export function createSender({ http, clock }: SenderOptions): SendDelivery {
+  const headersFor = async (
+    event: WebhookEvent,
+    signers: readonly WebhookSigner[],
+  ): Promise<Record<string, string>> => {
     const timestamp = String(Math.floor(clock.now() / 1_000));
-    const content = signedContent(event.eventId, timestamp, event.body);
-    const entries = await Promise.all(signers.map((signer) => signer.sign(content)));
-    // A secret that was given twice signs the same twice.
-    const signature = [...new Set(entries)].join(" ");
-    return { ...endpoint.headers, ...signatureHeaders(event.eventId, timestamp, signature) };
+    const signature = await signatureOf(signers, signedContent(event.eventId, timestamp, event.body));
+    return signatureHeaders(event.eventId, timestamp, signature);
   };
 
-  const send = async (endpoint: Endpoint, event: WebhookEvent, context: JobContext): Promise<Ended> => {
-    const headers = await headersFor(endpoint, event);
-    if (!headers) return NO_SECRET;
+  return async ({ event, endpoint, signers }, context) => {
+    if (!event) return EXPIRED;
+    // One that has moved to another tenant must not get what was meant for this one.
+    if (!endpoint || endpoint.applicationId !== event.applicationId) return REMOVED;
+    if (endpoint.disabled) return DISABLED;
+    if (!signers) return NO_SECRET;
+    if (signers.length === 0) return NO_READABLE_SECRET;
+    const headers = { ...endpoint.headers, ...(await headersFor(event, signers)) };
     const { url } = endpoint;
     const request = { method: "POST", url, headers, body: event.body, ...LIMITS, cancellation: context };
     const outcome = await http.send(request);
@@ -84,21 +93,8 @@ export function createSender({ reader, http, clock, secrets }: SenderOptions): S
     return {
       result: { ...judged, final: judged.final || judged.status === GONE },
       durationMs: outcome.kind === "blocked" ? null : Math.round(outcome.durationMs),
-      responseBody: outcome.kind === "response" ? storable(new TextDecoder().decode(outcome.body)) : null,
+      responseBody: outcome.kind === "response" ? storable(decoder.decode(outcome.body)) : null,
       wasSent: true,
     };
-  };
-
-  return async ({ event, endpoint }, context) => {
-    if (!event) return EXPIRED;
-    // One that has moved to another tenant must not get what was meant for this one.
-    if (!endpoint || endpoint.applicationId !== event.applicationId) return REMOVED;
-    if (endpoint.disabled) return DISABLED;
-    try {
-      return await send(endpoint, event, context);
-    } catch (error) {
-      if (isPylonError(error, "SECRET_UNREADABLE")) return unsent(`${error.code}: ${error.message}`, false);
-      throw error;
-    }
   };
 }

@@ -20,9 +20,18 @@ function noteRows(rows: readonly SqlRow[], noteDue: NoteDue): void {
 
 export async function enqueueJob(run: RunSql, job: NewJob, noteDue: NoteDue): Promise<boolean> {
   const { count } = await run(
-    `INSERT INTO _pylon_jobs (id, kind, lane, key, payload, state, due_at, created_at)
-     VALUES ($1, $2, $3, $4, $5, 10, $6, $7) ON CONFLICT (id) DO NOTHING`,
-    [job.id, job.kind, job.lane, job.key ?? null, job.payload, String(job.dueAt), String(job.createdAt)],
+    `INSERT INTO _pylon_jobs (id, kind, lane, key, payload, state, due_at, created_at, attempt)
+     VALUES ($1, $2, $3, $4, $5, 10, $6, $7, $8) ON CONFLICT (id) DO NOTHING`,
+    [
+      job.id,
+      job.kind,
+      job.lane,
+      job.key ?? null,
+      job.payload,
+      String(job.dueAt),
+      String(job.createdAt),
+      String(job.attempt ?? 0),
+    ],
   );
   if (count > 0) noteDue(job.lane, job.dueAt);
   return count > 0;

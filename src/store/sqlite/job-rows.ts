@@ -132,8 +132,8 @@ export function enqueueJob(cache: StatementCache, job: NewJob, noteDue: NoteDue)
   const state = blocked ? STATE_NUMBERS.blocked : STATE_NUMBERS.ready;
   const added = cache.run(
     `INSERT INTO _pylon_jobs (id, kind, lane, key, payload, state, due_at, attempt, lost, last_status, created_at, finished_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ${NO_STATUS}, ?, ?) ON CONFLICT (id) DO NOTHING`,
-    [job.id, job.kind, job.lane, key, job.payload, state, job.dueAt, job.createdAt, job.createdAt],
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ${NO_STATUS}, ?, ?) ON CONFLICT (id) DO NOTHING`,
+    [job.id, job.kind, job.lane, key, job.payload, state, job.dueAt, job.attempt ?? 0, job.createdAt, job.createdAt],
   );
   if (added > 0 && !blocked) noteDue(job.lane, job.dueAt);
   return added > 0;

@@ -57,6 +57,8 @@ async function afterFailure(attempt: number, lost: number): Promise<string> {
     signal: new AbortController().signal,
     isAborted: false,
     onAbort: () => undefined,
+    record: () => Promise.resolve(false),
+    enterLane: () => undefined,
   };
   const outcome = await handler.run(job, context);
   return outcome.kind === "retry" ? `retry after ${outcome.delayMs} ms` : outcome.kind;
