@@ -47,7 +47,7 @@ function testEnqueue(test: StoreTest): void {
     assert.equal((await jobOf(store, "job")).attempt, 3);
     const [claimed] = await claim(store);
     assert.equal(claimed?.attempt, 4);
-    await settle(store, claimed!);
+    await settle(store, claimed);
     await store.write((tx) => tx.requeueJob("job", T0));
     assert.equal((await jobOf(store, "job")).attempt, 0);
   });
