@@ -59,7 +59,14 @@ export function createTableCodec(spec: TableSpec): TableCodec {
       return sql;
     },
     typeOf,
-    encodeRow: (row) => columns.map(([name, type]) => encodeValue(type, row[name] ?? null)),
+    encodeRow(row) {
+      const values: SqlValue[] = [];
+      for (const [name, type] of columns) {
+        const value = row[name] ?? null;
+        values.push(type === "text" && typeof value === "string" ? value : encodeValue(type, value));
+      }
+      return values;
+    },
     encode: (column, value) => encodeValue(typeOf(column), value),
     decode(raw) {
       const row: Record<string, Value> = {};
