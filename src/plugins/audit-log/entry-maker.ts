@@ -27,13 +27,14 @@ export interface EntryDraft {
   readonly at: number;
 }
 
-/** An entry without a place in the tree, and its leaf. */
+/** An entry and its leaf. */
 export interface MadeEntry {
   readonly entry: AuditEntry;
   readonly leafHash: Uint8Array;
 }
 
-export type EntryMaker = (draft: EntryDraft) => MadeEntry;
+/** `seq`: the entry's place in the tree; null while it has none. */
+export type EntryMaker = (draft: EntryDraft, seq: number | null) => MadeEntry;
 
 export interface EntryMakerOptions {
   readonly sha256: Sha256;
@@ -70,11 +71,11 @@ export function createEntryMaker({ sha256, ulid, logId, key }: EntryMakerOptions
     if (at !== lastAt) [lastAt, lastTime] = [at, new Date(at).toISOString()];
     return lastTime;
   };
-  return ({ actor, requestId, entity, rowId, operation, before, after, at }) => {
+  return ({ actor, requestId, entity, rowId, operation, before, after, at }, seq) => {
     const salt = nextSalt();
     const entry = {
       id: ulid(at),
-      seq: null,
+      seq,
       logId,
       actorType: actor.kind,
       actorId: storable(actor.userId),

@@ -29,7 +29,7 @@ test("payload hashes, signatures and leaves of entries of any size are what the 
       const hasher = createEntryHasher(nodeSha256);
       for (const one of drafts) {
         const what = { actor: SYSTEM, requestId: null, entity: "Note", operation: "update", at: 1_800_000_000_000 };
-        const { entry, leafHash } = make({ ...what, ...one });
+        const { entry, leafHash } = make({ ...what, ...one }, null);
         const payload = canonicalize([entry.salt, entry.before, entry.after]) ?? "";
         assert.equal(entry.payloadHash, createHash("sha256").update(payload).digest("hex"));
         const signed = canonicalize(signedFields(entry)) ?? "";
