@@ -73,11 +73,10 @@ interface Placer {
   append(tx: Tx, head: Head, made: readonly MadeEntry[]): Promise<void>;
 }
 
-// An id is never made twice, so a conflict is over the place.
 async function insertEntries(tx: Tx, made: readonly MadeEntry[]): Promise<void> {
-  // Sent together: a store behind a network answers them in one round trip.
-  const outcomes = await Promise.all(made.map(({ entry }) => tx.insert(AUDIT_LOG, toRow(entry))));
-  if (outcomes.some(({ kind }) => kind === "conflict")) throw auditError("AUDIT_PLACE_TAKEN");
+  const rows = made.map(({ entry }) => toRow(entry));
+  // An id is never made twice, so a conflict is over the place.
+  if ((await tx.insertMany(AUDIT_LOG, rows)).kind === "conflict") throw auditError("AUDIT_PLACE_TAKEN");
 }
 
 async function updateSeq(tx: Tx, id: string, seq: number): Promise<void> {

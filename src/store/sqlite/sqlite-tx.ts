@@ -6,6 +6,7 @@ import type {
   Claim,
   CommitStep,
   Condition,
+  Conflict,
   InsertOutcome,
   Job,
   JobAttempt,
@@ -27,7 +28,7 @@ import type { SqlValue } from "./sqlite-client.ts";
 import { conflictOf, toStoreError } from "./sqlite-errors.ts";
 import type { StepItem } from "../commit-steps.ts";
 import type { StatementCache } from "./statement-cache.ts";
-import { type TableCodec } from "./table-codec.ts";
+import { ROWS_AT_ONCE, type TableCodec } from "./table-codec.ts";
 import { quote } from "../table-columns.ts";
 
 export type CodecOf = (table: string) => TableCodec;
@@ -122,14 +123,33 @@ export function createReader(cache: StatementCache, codecOf: CodecOf, isClosed: 
   return new CommittedReader(cache, codecOf, isClosed);
 }
 
+function conflictOrThrow(error: unknown): Conflict {
+  const conflict = conflictOf(error);
+  if (conflict) return conflict;
+  throw error;
+}
+
 function insertRow(cache: StatementCache, codec: TableCodec, row: Row): InsertOutcome {
   try {
     cache.run(codec.insertSql, codec.encodeRow(row));
     return { kind: "inserted" };
   } catch (error) {
-    const conflict = conflictOf(error);
-    if (conflict) return conflict;
-    throw error;
+    return conflictOrThrow(error);
+  }
+}
+
+function insertRows(cache: StatementCache, codec: TableCodec, rows: readonly Row[]): InsertOutcome {
+  try {
+    const single = rows.length % ROWS_AT_ONCE;
+    for (const row of rows.slice(0, single)) cache.run(codec.insertSql, codec.encodeRow(row));
+    for (let start = single; start < rows.length; start += ROWS_AT_ONCE) {
+      const values: SqlValue[] = [];
+      for (const row of rows.slice(start, start + ROWS_AT_ONCE)) codec.encodeRow(row, values);
+      cache.run(codec.insertManySql, values);
+    }
+    return { kind: "inserted" };
+  } catch (error) {
+    return conflictOrThrow(error);
   }
 }
 
@@ -145,9 +165,7 @@ function updateRow(
   try {
     return { kind: cache.run(codec.updateSql(columns), [...values, id]) > 0 ? "updated" : "missing" };
   } catch (error) {
-    const conflict = conflictOf(error);
-    if (conflict) return conflict;
-    throw error;
+    return conflictOrThrow(error);
   }
 }
 
@@ -202,6 +220,10 @@ class SqliteTx extends SqliteReader implements Tx {
 
   insert(table: string, row: Row): Promise<InsertOutcome> {
     return this.guarded(() => insertRow(this.cache, this.codecOf(table), row));
+  }
+
+  insertMany(table: string, rows: readonly Row[]): Promise<InsertOutcome> {
+    return this.guarded(() => insertRows(this.cache, this.codecOf(table), rows));
   }
 
   update(table: string, id: string, patch: Readonly<Record<string, Value>>): Promise<UpdateOutcome> {

@@ -6,15 +6,21 @@ import type { ColumnType, Row, TableSpec, Value } from "../store.ts";
 import { quote, readColumns } from "../table-columns.ts";
 import type { SqlRow, SqlValue } from "./sqlite-client.ts";
 
+/** More in one statement make it no cheaper. */
+export const ROWS_AT_ONCE = 8;
+
 export interface TableCodec {
   readonly spec: TableSpec;
   readonly selectSql: string;
   readonly getSql: string;
   readonly insertSql: string;
+  /** Inserts {@link ROWS_AT_ONCE} rows. */
+  readonly insertManySql: string;
   readonly deleteSql: string;
   updateSql(columns: readonly string[]): string;
   typeOf(column: string): ColumnType;
-  encodeRow(row: Row): SqlValue[];
+  /** The row's values, behind those that are there. */
+  encodeRow(row: Row, values?: SqlValue[]): SqlValue[];
   encode(column: string, value: Value): SqlValue;
   decode(raw: SqlRow): Row;
 }
@@ -42,12 +48,15 @@ export function createTableCodec(spec: TableSpec): TableCodec {
   const { all: columns, list, typeOf } = readColumns(spec);
   const names = columns.map(([name]) => name);
   const table = quote(spec.name);
+  const placeholders = `(${names.map(() => "?").join(", ")})`;
   const updates = new Map<string, string>();
   return {
     spec,
     selectSql: `SELECT ${list} FROM ${table}`,
     getSql: `SELECT ${list} FROM ${table} WHERE "id" = ?`,
-    insertSql: `INSERT INTO ${table} (${list}) VALUES (${names.map(() => "?").join(", ")})`,
+    insertSql: `INSERT INTO ${table} (${list}) VALUES ${placeholders}`,
+    // Whoever inserts many rolls back after a conflict: SQLite need not keep what undoes half a statement.
+    insertManySql: `INSERT OR FAIL INTO ${table} (${list}) VALUES ${Array(ROWS_AT_ONCE).fill(placeholders).join(", ")}`,
     deleteSql: `DELETE FROM ${table} WHERE "id" = ?`,
     updateSql(changed) {
       const key = changed.join("\n");
@@ -59,8 +68,7 @@ export function createTableCodec(spec: TableSpec): TableCodec {
       return sql;
     },
     typeOf,
-    encodeRow(row) {
-      const values: SqlValue[] = [];
+    encodeRow(row, values = []) {
       for (const [name, type] of columns) {
         const value = row[name] ?? null;
         values.push(type === "text" && typeof value === "string" ? value : encodeValue(type, value));
