@@ -119,7 +119,7 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
   const placer = createPlacer(options, logId, keys);
   const hasher = createEntryHasher(sha256);
   const toMade = (entry: AuditEntry): MadeEntry => {
-    hasher.signedBytes(entry);
+    hasher.begin(entry);
     return { entry, leafHash: hasher.leafHash(entry.signature) };
   };
   const atCommit: CommitStep<EntryDraft> = {
