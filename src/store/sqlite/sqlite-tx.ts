@@ -28,7 +28,7 @@ import type { SqlValue } from "./sqlite-client.ts";
 import { conflictOf, toStoreError } from "./sqlite-errors.ts";
 import type { StepItem } from "../commit-steps.ts";
 import type { StatementCache } from "./statement-cache.ts";
-import { ROWS_AT_ONCE, type TableCodec } from "./table-codec.ts";
+import { type TableCodec } from "./table-codec.ts";
 import { quote } from "../table-columns.ts";
 
 export type CodecOf = (table: string) => TableCodec;
@@ -138,14 +138,16 @@ function insertRow(cache: StatementCache, codec: TableCodec, row: Row): InsertOu
   }
 }
 
+/** More in one statement make it no cheaper. */
+const ROWS_AT_ONCE = 8;
+
 function insertRows(cache: StatementCache, codec: TableCodec, rows: readonly Row[]): InsertOutcome {
   try {
-    const single = rows.length % ROWS_AT_ONCE;
-    for (const row of rows.slice(0, single)) cache.run(codec.insertSql, codec.encodeRow(row));
-    for (let start = single; start < rows.length; start += ROWS_AT_ONCE) {
+    for (let start = 0; start < rows.length; start += ROWS_AT_ONCE) {
+      const together = rows.slice(start, start + ROWS_AT_ONCE);
       const values: SqlValue[] = [];
-      for (const row of rows.slice(start, start + ROWS_AT_ONCE)) codec.encodeRow(row, values);
-      cache.run(codec.insertManySql, values);
+      for (const row of together) codec.encodeRow(row, values);
+      cache.run(codec.insertManySql(together.length), values);
     }
     return { kind: "inserted" };
   } catch (error) {

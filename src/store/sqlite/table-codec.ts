@@ -6,16 +6,13 @@ import type { ColumnType, Row, TableSpec, Value } from "../store.ts";
 import { quote, readColumns } from "../table-columns.ts";
 import type { SqlRow, SqlValue } from "./sqlite-client.ts";
 
-/** More in one statement make it no cheaper. */
-export const ROWS_AT_ONCE = 8;
-
 export interface TableCodec {
   readonly spec: TableSpec;
   readonly selectSql: string;
   readonly getSql: string;
   readonly insertSql: string;
-  /** Inserts {@link ROWS_AT_ONCE} rows. */
-  readonly insertManySql: string;
+  /** For as many rows. */
+  insertManySql(rows: number): string;
   readonly deleteSql: string;
   updateSql(columns: readonly string[]): string;
   typeOf(column: string): ColumnType;
@@ -49,15 +46,19 @@ export function createTableCodec(spec: TableSpec): TableCodec {
   const names = columns.map(([name]) => name);
   const table = quote(spec.name);
   const placeholders = `(${names.map(() => "?").join(", ")})`;
+  const inserts: string[] = [];
   const updates = new Map<string, string>();
   return {
     spec,
     selectSql: `SELECT ${list} FROM ${table}`,
     getSql: `SELECT ${list} FROM ${table} WHERE "id" = ?`,
     insertSql: `INSERT INTO ${table} (${list}) VALUES ${placeholders}`,
-    // Whoever inserts many rolls back after a conflict: SQLite need not keep what undoes half a statement.
-    insertManySql: `INSERT OR FAIL INTO ${table} (${list}) VALUES ${Array(ROWS_AT_ONCE).fill(placeholders).join(", ")}`,
     deleteSql: `DELETE FROM ${table} WHERE "id" = ?`,
+    insertManySql(rows) {
+      // Whoever inserts many rolls back after a conflict: SQLite need not keep what undoes half a statement.
+      return (inserts[rows] ??=
+        `INSERT OR FAIL INTO ${table} (${list}) VALUES ${Array(rows).fill(placeholders).join(", ")}`);
+    },
     updateSql(changed) {
       const key = changed.join("\n");
       let sql = updates.get(key);
