@@ -185,6 +185,8 @@ export interface Tx extends Reader {
   /** Hands `item` to a step of the commit. A write that rolls back takes its items with it. */
   atCommit<Item>(step: CommitStep<Item>, item: Item): void;
   insert(table: string, row: Row): Promise<InsertOutcome>;
+  /** Inserts all of them, for less than one by one. After a conflict some are there: the transaction must not commit. */
+  insertMany(table: string, rows: readonly Row[]): Promise<InsertOutcome>;
   /** Sets the given columns and leaves the others. */
   update(table: string, id: string, patch: Readonly<Record<string, Value>>): Promise<UpdateOutcome>;
   /** Whether the row existed. */

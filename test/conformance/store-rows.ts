@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 
 import type { Json } from "../../src/core/json.ts";
 import type { Store, Value } from "../../src/store/store.ts";
-import { createTables, findIds, insertAll, note, type StoreTest } from "./store-fixture.ts";
+import { createTables, findIds, insertAll, note, order, type StoreTest } from "./store-fixture.ts";
 
 async function roundTrip(store: Store, column: string, value: Value): Promise<Value | undefined> {
   const id = `${column} ${crypto.randomUUID()}`;
@@ -218,7 +218,46 @@ function testChanges(test: StoreTest): void {
   });
 }
 
+function testManyRows(test: StoreTest): void {
+  test("many rows at once, whatever their number, with values of every type", async ({ store }) => {
+    await createTables(store);
+    for (const count of [0, 1, 7, 8, 9, 17, 40]) {
+      const values = {
+        title: "t\u00e9",
+        ratio: 0.5,
+        open: true,
+        tags: ["a", { b: null }],
+        body: new Uint8Array([0, 255]),
+      };
+      const rows = Array.from({ length: count }, (_, index) => note(`${count}-${index}`, { ...values, size: count }));
+      assert.deepEqual(await store.write((tx) => tx.insertMany("Note", rows)), { kind: "inserted" });
+      const where = [{ column: "size", op: "eq", value: count } as const];
+      const found = await store.reader.find("Note", { where, limit: 100 });
+      assert.deepEqual(new Map(found.map((row) => [row.id, row])), new Map(rows.map((row) => [row.id, row])));
+    }
+  });
+
+  for (const place of [0, 1, 12, 19]) {
+    test(`many rows, the one at ${place} in conflict: a rollback leaves none of them`, async ({ store }) => {
+      await createTables(store);
+      await insertAll(store, "Order", [order("old", { number: "taken" })]);
+      const rows = Array.from({ length: 20 }, (_, index) =>
+        order(String(index), { number: index === place ? "taken" : `n${index}` }),
+      );
+      const writing = store.write(async (tx) => {
+        const outcome = await tx.insertMany("Order", rows);
+        assert.deepEqual(outcome, { kind: "conflict", columns: ["number"] });
+        throw new Error("not all of them");
+      });
+      await assert.rejects(writing, /not all of them/);
+      assert.deepEqual(await findIds(store, "Order"), ["old"]);
+      assert.deepEqual(await store.write((tx) => tx.insertMany("Order", [order("new")])), { kind: "inserted" });
+    });
+  }
+}
+
 export function testRows(test: StoreTest): void {
   testValues(test);
+  testManyRows(test);
   testChanges(test);
 }

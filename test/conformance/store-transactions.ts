@@ -375,6 +375,7 @@ const EVERY_CALL: Readonly<Record<keyof Tx, (tx: Tx) => Promise<unknown>>> = {
   countJobs: (tx) => tx.countJobs(),
   readMeta: (tx) => tx.readMeta("key"),
   insert: (tx) => tx.insert("Note", note("late")),
+  insertMany: (tx) => tx.insertMany("Note", [note("late")]),
   update: (tx) => tx.update("Note", "kept", { size: 1 }),
   delete: (tx) => tx.delete("Note", "kept"),
   deleteWhere: (tx) => tx.deleteWhere("Note", [], 9),

@@ -4,9 +4,9 @@
 import { encodeBase64Url } from "../../crypto/base64.ts";
 import { encodeHex } from "../../crypto/hex.ts";
 import { LEAF_PREFIX } from "../../crypto/merkle-tree.ts";
-import { createHmacSha256, type HmacSha256, type Sha256 } from "../../crypto/sha256.ts";
+import { createHmacSha256, HMAC_ROOM_BYTES, type HmacSha256, type Sha256 } from "../../crypto/sha256.ts";
 import { type Bytes, toBytes } from "../../crypto/utf8.ts";
-import { createJsonBytes } from "./json-bytes.ts";
+import { createJsonBytes, jsonOfList } from "./json-bytes.ts";
 
 export const SIGNATURE_VERSION = "v1";
 /** What the signed array begins with. */
@@ -63,30 +63,29 @@ export function keyIdOf(signature: string): string | undefined {
   return version === SIGNATURE_VERSION && keyId && code && rest.length === 0 ? keyId : undefined;
 }
 
-/** Hashes entries one after the other through one buffer, so that a million of them leave nothing behind. */
+/** Hashes and signs entries one after the other through one buffer, so that a million of them leave nothing behind. */
 export interface EntryHasher {
   /** SHA-256 over the canonical `[salt, before, after]`. Valid until the next call. */
   payloadDigest(entry: Pick<AuditEntry, "salt" | "before" | "after">): Bytes;
-  /** What is signed of the entry, with this payload hash. Valid until the next call. */
-  signedBytes(entry: Omit<AuditEntry, "seq" | "signature">, payloadHash?: string): Uint8Array;
-  /** The leaf over what `signedBytes` answered last, and the signature. */
+  /** Takes up an entry, with this payload hash, for what is asked below. */
+  begin(entry: Omit<AuditEntry, "seq" | "signature">, payloadHash?: string): void;
+  /** The signature of the entry. */
+  sign(key: EntryKey): string;
+  /** The leaf over the entry and this signature of it. */
   leafHash(signature: string | null): Bytes;
 }
 
 export function createEntryHasher(sha256: Sha256): EntryHasher {
-  const json = createJsonBytes();
-  const digest = new Uint8Array(32);
-  let signedEnd = 1;
+  // What is signed stands behind the room of the signer, and the leaf's input begins in its last byte.
+  const json = createJsonBytes(HMAC_ROOM_BYTES);
+  const leafStart = HMAC_ROOM_BYTES - 1;
+  const [digest, code] = [new Uint8Array(32), new Uint8Array(32)];
+  let signedEnd = HMAC_ROOM_BYTES;
   return {
-    payloadDigest({ salt, before, after }) {
-      // First written, then asked for: the buffer may be another one by then.
-      const end = json.writeList(0, [salt, before, after]);
-      return sha256(json.bytes.subarray(0, end), digest);
-    },
-    signedBytes(entry, payloadHash = entry.payloadHash) {
+    payloadDigest: ({ salt, before, after }) => sha256(jsonOfList([salt, before, after]), digest),
+    begin(entry, payloadHash = entry.payloadHash) {
       const { logId, id, actorType, actorId, tenantId, entity, rowId, operation, createdAt } = entry;
-      // Behind one byte: with a zero there it is the leaf's own input.
-      signedEnd = json.writeList(1, [
+      signedEnd = json.writeList([
         ENTRY_FORMAT,
         logId,
         id,
@@ -99,13 +98,14 @@ export function createEntryHasher(sha256: Sha256): EntryHasher {
         payloadHash,
         createdAt,
       ]);
-      return json.bytes.subarray(1, signedEnd);
     },
+    sign: (key) => formatSignature(key.id, key.signBehindRoom(json.bytes.subarray(0, signedEnd), code)),
     leafHash(signature) {
+      // First written, then asked for: the buffer may be another one by then.
       const end = json.writeText(signedEnd + 1, signature ?? "");
-      json.bytes[0] = LEAF_PREFIX;
+      json.bytes[leafStart] = LEAF_PREFIX;
       json.bytes[signedEnd] = LINE_FEED;
-      return sha256(json.bytes.subarray(0, end));
+      return sha256(json.bytes.subarray(leafStart, end));
     },
   };
 }

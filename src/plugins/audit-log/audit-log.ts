@@ -10,8 +10,8 @@ import { type AuditConfig, readSecrets } from "./audit-config.ts";
 import { type AuditEntry, createEntryHasher } from "./audit-entry.ts";
 import { auditError } from "./audit-errors.ts";
 import { type AuditKeys, createAuditKeys, defaultOrigin } from "./audit-keys.ts";
-import { AUDIT_LOG, HEAD_ID, HEAD_TABLE, toEntry } from "./audit-tables.ts";
-import { createTreeWriter, readHead, requireHead } from "./audit-tree.ts";
+import { AUDIT_LOG, HEAD_ID, HEAD_TABLE, toEntry, toRow } from "./audit-tables.ts";
+import { createTreeWriter, type Head, readHead, requireHead } from "./audit-tree.ts";
 import { checkpointJob } from "./checkpoint-job.ts";
 import { createEntryMaker, type EntryDraft, type MadeEntry } from "./entry-maker.ts";
 
@@ -65,24 +65,24 @@ export function sequencingOf(store: Store, config: AuditConfig): Sequencing {
   return store.writesConcurrently && !config.strict ? "later" : "commit";
 }
 
+/** Gives entries their places in the tree. */
 interface Placer {
-  /** Keeps others from giving places until this transaction has ended: a head that was read before is theirs as well. */
-  lock(tx: Tx): Promise<void>;
-  /** Gives entries their places behind those that have one, and hands each to `store`. Behind `lock`. */
-  place(tx: Tx, made: readonly MadeEntry[], store: StoreEntry): Promise<void>;
+  /** The head, which stays as it is until this transaction has ended: nobody else gives places until then. */
+  lockHead(tx: Tx): Promise<Head>;
+  /** Appends the leaves of entries that got the places behind the head. */
+  append(tx: Tx, head: Head, made: readonly MadeEntry[]): Promise<void>;
 }
-type StoreEntry = (tx: Tx, entry: AuditEntry, seq: number | null) => Promise<void>;
 
-const insertEntry: StoreEntry = async (tx, entry, seq) => {
-  const outcome = await tx.insert(AUDIT_LOG, { ...entry, seq });
-  // An id is never made twice, so the conflict is over the place.
-  if (outcome.kind === "conflict") throw auditError("AUDIT_PLACE_TAKEN");
-};
+async function insertEntries(tx: Tx, made: readonly MadeEntry[]): Promise<void> {
+  const rows = made.map(({ entry }) => toRow(entry));
+  // An id is never made twice, so a conflict is over the place.
+  if ((await tx.insertMany(AUDIT_LOG, rows)).kind === "conflict") throw auditError("AUDIT_PLACE_TAKEN");
+}
 
-const updateSeq: StoreEntry = async (tx, { id }, seq) => {
+async function updateSeq(tx: Tx, id: string, seq: number): Promise<void> {
   const outcome = await tx.update(AUDIT_LOG, id, { seq });
   if (outcome.kind !== "updated") throw auditError("AUDIT_PLACE_TAKEN");
-};
+}
 
 function createPlacer({ store, sha256, clock, config }: AuditLogOptions, logId: string, keys: AuditKeys): Placer {
   const tree = createTreeWriter({ sha256, logId, key: keys.signing, keys: keys.entryKeys });
@@ -93,14 +93,13 @@ function createPlacer({ store, sha256, clock, config }: AuditLogOptions, logId: 
     if (job.id !== committedJob && !(await tx.enqueueJob(job))) committedJob = job.id;
   };
   return {
-    async lock(tx) {
+    async lockHead(tx) {
       if (store.writesConcurrently) await tx.update(HEAD_TABLE.name, HEAD_ID, { logId });
-    },
-    async place(tx, made, storeEntry) {
       const head = await requireHead(tx);
       if (head.logId !== logId) throw auditError("AUDIT_HEAD_MISSING");
-      // Sent together: a store behind a network answers them in one round trip.
-      await Promise.all(made.map(({ entry }, index) => storeEntry(tx, entry, head.size + index)));
+      return head;
+    },
+    async append(tx, head, made) {
       const leaves = made.map(({ entry, leafHash }) => ({ hash: leafHash, requestId: entry.requestId }));
       await tree.append(tx, head, leaves);
       if (keys.noteSigner) await askForCheckpoint(tx);
@@ -120,19 +119,23 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
   const placer = createPlacer(options, logId, keys);
   const hasher = createEntryHasher(sha256);
   const toMade = (entry: AuditEntry): MadeEntry => {
-    hasher.signedBytes(entry);
+    hasher.begin(entry);
     return { entry, leafHash: hasher.leafHash(entry.signature) };
   };
-  const atCommit: CommitStep<MadeEntry> = {
-    async run(tx, made) {
-      await placer.lock(tx);
-      await placer.place(tx, made, insertEntry);
+  const atCommit: CommitStep<EntryDraft> = {
+    async run(tx, drafts) {
+      const head = await placer.lockHead(tx);
+      const made = drafts.map((draft, index) => makeEntry(draft, head.size + index));
+      await insertEntries(tx, made);
+      await placer.append(tx, head, made);
     },
   };
   const placeBatch = async (tx: Tx): Promise<number> => {
-    await placer.lock(tx);
+    const head = await placer.lockHead(tx);
     const rows = await tx.find(AUDIT_LOG, { where: UNPLACED, limit: SEQUENCER_BATCH });
-    if (rows.length > 0) await placer.place(tx, rows.map(toEntry).map(toMade), updateSeq);
+    if (rows.length === 0) return 0;
+    await Promise.all(rows.map(({ id }, index) => updateSeq(tx, id, head.size + index)));
+    await placer.append(tx, head, rows.map(toEntry).map(toMade));
     return rows.length;
   };
   // Whoever holds the head sees every entry that has committed by then, and nobody else gives places: that is all it takes.
@@ -148,8 +151,7 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
     keys,
     sequencing,
     record(tx, draft) {
-      const made = makeEntry(draft);
-      return sequencing === "later" ? insertEntry(tx, made.entry, null) : tx.atCommit(atCommit, made);
+      return sequencing === "later" ? insertEntries(tx, [makeEntry(draft, null)]) : tx.atCommit(atCommit, draft);
     },
     sequence,
     async catchUp() {

@@ -39,6 +39,10 @@ export function toEntry(row: Row): AuditEntry {
   return row as unknown as AuditEntry;
 }
 
+export function toRow(entry: AuditEntry): Row {
+  return entry as unknown as Row;
+}
+
 /** One row: which log this is, how many leaves its tree has, and the roots of the complete subtrees. */
 export const HEAD_TABLE: TableSpec = {
   name: "_pylon_audit_head",

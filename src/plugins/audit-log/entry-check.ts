@@ -3,14 +3,7 @@
 
 import { encodeHex } from "../../crypto/hex.ts";
 import type { Sha256 } from "../../crypto/sha256.ts";
-import {
-  type AuditEntry,
-  createEntryHasher,
-  type EntryKey,
-  formatSignature,
-  isErased,
-  keyIdOf,
-} from "./audit-entry.ts";
+import { type AuditEntry, createEntryHasher, type EntryKey, isErased, keyIdOf } from "./audit-entry.ts";
 import type { Findings } from "./audit-report.ts";
 import { type Cut, CUT, cutOf, REDACT, redactionOf } from "./log-entries.ts";
 
@@ -43,11 +36,10 @@ const MAX_CUTS = 10_000;
 export function createEntryCheck(options: EntryCheckOptions): EntryCheck {
   const { sha256, logId, keys, coveredSize, findings } = options;
   const hasher = createEntryHasher(sha256);
-  const code = new Uint8Array(32);
   const erased = new Map<string, number | null>();
   const cuts: Cut[] = [];
   const counts = { checked: 0, signed: 0, redacted: 0 };
-  const checkSignature = ({ signature, seq }: AuditEntry, bytes: Uint8Array): void => {
+  const checkSignature = ({ signature, seq }: AuditEntry): void => {
     if (signature === null) {
       if (seq !== null && seq < coveredSize) return;
       findings.add(counts.signed > 0 && keys.size > 0 ? "UNSIGNED_IN_SIGNED" : "UNSIGNED", seq);
@@ -56,7 +48,7 @@ export function createEntryCheck(options: EntryCheckOptions): EntryCheck {
     counts.signed += 1;
     const id = keyIdOf(signature);
     const key = keys.get(id ?? "");
-    if (key ? signature !== formatSignature(key.id, key.sign(bytes, code)) : id === undefined) {
+    if (key ? signature !== hasher.sign(key) : id === undefined) {
       findings.add("MAC_BAD", seq);
     } else if (!key && (seq === null || seq >= coveredSize)) findings.add("UNKNOWN_KEY", seq);
   };
@@ -83,8 +75,8 @@ export function createEntryCheck(options: EntryCheckOptions): EntryCheck {
     check(entry) {
       counts.checked += 1;
       if (entry.logId !== logId) findings.add("LOG_MISMATCH", entry.seq);
-      const bytes = hasher.signedBytes(entry, payloadHashOf(entry));
-      checkSignature(entry, bytes);
+      hasher.begin(entry, payloadHashOf(entry));
+      checkSignature(entry);
       if (entry.operation === REDACT || entry.operation === CUT) note(entry);
       return hasher.leafHash(entry.signature);
     },

@@ -6,11 +6,15 @@ import type { Identity } from "../../core/identity.ts";
 import { encodeBase64Url } from "../../crypto/base64.ts";
 import { encodeHex } from "../../crypto/hex.ts";
 import type { Sha256 } from "../../crypto/sha256.ts";
-import { type AuditEntry, createEntryHasher, type EntryKey, formatSignature } from "./audit-entry.ts";
+import { type AuditEntry, createEntryHasher, type EntryKey } from "./audit-entry.ts";
 
 const SALT_BYTES = 16;
-/** Random bytes are fetched for this many entries at once. */
+const SALT_DIGITS = 22;
+/** Random bytes are fetched and written as digits for this many entries at once. */
 const SALTS_AT_ONCE = 256;
+/** A salt and zeros, so that no digit stands for bits of two salts. */
+const SLOT_BYTES = 18;
+const SLOT_DIGITS = 24;
 /** What no database keeps as it is: lone surrogates, and NUL on Postgres. */
 const UNSTORABLE = /[\0\r\n]/g;
 
@@ -27,13 +31,14 @@ export interface EntryDraft {
   readonly at: number;
 }
 
-/** An entry without a place in the tree, and its leaf. */
+/** An entry and its leaf. */
 export interface MadeEntry {
   readonly entry: AuditEntry;
   readonly leafHash: Uint8Array;
 }
 
-export type EntryMaker = (draft: EntryDraft) => MadeEntry;
+/** `seq`: the entry's place in the tree; null while it has none. */
+export type EntryMaker = (draft: EntryDraft, seq: number | null) => MadeEntry;
 
 export interface EntryMakerOptions {
   readonly sha256: Sha256;
@@ -44,15 +49,18 @@ export interface EntryMakerOptions {
 }
 
 function createSalts(): () => string {
-  const pool = new Uint8Array(SALT_BYTES * SALTS_AT_ONCE);
-  let used = pool.length;
+  const pool = new Uint8Array(SLOT_BYTES * SALTS_AT_ONCE);
+  let digits = "";
+  let used = 0;
   return () => {
-    if (used === pool.length) {
+    if (used === digits.length) {
       crypto.getRandomValues(pool);
-      used = 0;
+      for (let end = SALT_BYTES; end < pool.length; end += SLOT_BYTES) pool.fill(0, end, end + SLOT_BYTES - SALT_BYTES);
+      [digits, used] = [encodeBase64Url(pool), 0];
     }
-    used += SALT_BYTES;
-    return encodeBase64Url(pool.subarray(used - SALT_BYTES, used));
+    const salt = digits.slice(used, used + SALT_DIGITS);
+    used += SLOT_DIGITS;
+    return salt;
   };
 }
 
@@ -70,11 +78,11 @@ export function createEntryMaker({ sha256, ulid, logId, key }: EntryMakerOptions
     if (at !== lastAt) [lastAt, lastTime] = [at, new Date(at).toISOString()];
     return lastTime;
   };
-  return ({ actor, requestId, entity, rowId, operation, before, after, at }) => {
+  return ({ actor, requestId, entity, rowId, operation, before, after, at }, seq) => {
     const salt = nextSalt();
     const entry = {
       id: ulid(at),
-      seq: null,
+      seq,
       logId,
       actorType: actor.kind,
       actorId: storable(actor.userId),
@@ -90,8 +98,8 @@ export function createEntryMaker({ sha256, ulid, logId, key }: EntryMakerOptions
       signature: null as string | null,
       createdAt: timeOf(at),
     };
-    const bytes = hasher.signedBytes(entry);
-    entry.signature = key && formatSignature(key.id, key.sign(bytes));
+    hasher.begin(entry);
+    if (key) entry.signature = hasher.sign(key);
     return { entry, leafHash: hasher.leafHash(entry.signature) };
   };
 }

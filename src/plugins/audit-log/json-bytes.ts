@@ -1,44 +1,47 @@
-// Writes lists of texts and nulls as the UTF-8 of their canonical JSON (RFC 8785) into one buffer that grows and is used
-// again: a verifier writes two of them for every entry of a log.
+// Writes lists of texts and nulls as their canonical JSON (RFC 8785), and as the UTF-8 of it into one buffer that grows and is
+// used again: what is signed of an entry is hashed with something before it and something behind it.
+
+/** The canonical form of texts is defined as what the language makes of them (RFC 8785 section 3.2.2.2). */
+export function jsonOfList(list: readonly (string | null)[]): string {
+  return JSON.stringify(list);
+}
 
 export interface JsonBytes {
   readonly bytes: Uint8Array;
-  /** Writes `list` from `start` on; answers where it ends. */
-  writeList(start: number, list: readonly (string | null)[]): number;
-  /** The UTF-8 of a text as it is. */
+  /** Writes `list` behind the room; answers where it ends. */
+  writeList(list: readonly (string | null)[]): number;
+  /** Writes the UTF-8 of a text as it is from `start` on; answers where it ends. */
   writeText(start: number, text: string): number;
 }
 
 const encoder = new TextEncoder();
 /** A UTF-16 unit is at most three bytes of UTF-8. */
 const MAX_BYTES_PER_UNIT = 3;
-/** For a character or two behind what is written. */
-const ROOM = 64;
 
-export function createJsonBytes(): JsonBytes {
-  let bytes = new Uint8Array(8_192);
-  // Almost everything is written from one of the first places on.
-  let tails: Uint8Array[] = [];
+/** `room`: how many bytes stay free at the beginning. */
+export function createJsonBytes(room: number): JsonBytes {
+  let bytes = new Uint8Array(room + 8_192);
+  let behindRoom = bytes.subarray(room);
 
   const reserve = (end: number): void => {
     if (end <= bytes.length) return;
     const larger = new Uint8Array(end * 2);
     larger.set(bytes);
     bytes = larger;
-    tails = [];
-  };
-  const tailFrom = (start: number): Uint8Array =>
-    start < 2 ? (tails[start] ??= bytes.subarray(start)) : bytes.subarray(start);
-  const writeText = (start: number, text: string): number => {
-    reserve(start + text.length * MAX_BYTES_PER_UNIT + ROOM);
-    return start + encoder.encodeInto(text, tailFrom(start)).written;
+    behindRoom = bytes.subarray(room);
   };
   return {
     get bytes() {
       return bytes;
     },
-    // The canonical form of texts is defined as what the language makes of them (RFC 8785 section 3.2.2.2).
-    writeList: (start, list) => writeText(start, JSON.stringify(list)),
-    writeText,
+    writeList(list) {
+      const json = jsonOfList(list);
+      reserve(room + json.length * MAX_BYTES_PER_UNIT);
+      return room + encoder.encodeInto(json, behindRoom).written;
+    },
+    writeText(start, text) {
+      reserve(start + text.length * MAX_BYTES_PER_UNIT);
+      return start + encoder.encodeInto(text, bytes.subarray(start)).written;
+    },
   };
 }

@@ -179,6 +179,12 @@ export class PostgresTx extends PostgresReader implements Tx {
     return count > 0 ? { kind: "inserted" } : this.#conflict(codec, row);
   }
 
+  /** Sent together, so that they take one round trip. */
+  async insertMany(table: string, rows: readonly Row[]): Promise<InsertOutcome> {
+    const outcomes = await Promise.all(rows.map((row) => this.insert(table, row)));
+    return outcomes.find(({ kind }) => kind === "conflict") ?? { kind: "inserted" };
+  }
+
   /** Why a row could not be added. */
   async #conflict(codec: TableCodec, row: Row): Promise<InsertOutcome> {
     const conflict = await findConflict(this.run, codec, row);

@@ -11,10 +11,13 @@ export interface TableCodec {
   readonly selectSql: string;
   readonly getSql: string;
   readonly insertSql: string;
+  /** For as many rows. */
+  insertManySql(rows: number): string;
   readonly deleteSql: string;
   updateSql(columns: readonly string[]): string;
   typeOf(column: string): ColumnType;
-  encodeRow(row: Row): SqlValue[];
+  /** The row's values, behind those that are there. */
+  encodeRow(row: Row, values?: SqlValue[]): SqlValue[];
   encode(column: string, value: Value): SqlValue;
   decode(raw: SqlRow): Row;
 }
@@ -42,13 +45,20 @@ export function createTableCodec(spec: TableSpec): TableCodec {
   const { all: columns, list, typeOf } = readColumns(spec);
   const names = columns.map(([name]) => name);
   const table = quote(spec.name);
+  const placeholders = `(${names.map(() => "?").join(", ")})`;
+  const inserts: string[] = [];
   const updates = new Map<string, string>();
   return {
     spec,
     selectSql: `SELECT ${list} FROM ${table}`,
     getSql: `SELECT ${list} FROM ${table} WHERE "id" = ?`,
-    insertSql: `INSERT INTO ${table} (${list}) VALUES (${names.map(() => "?").join(", ")})`,
+    insertSql: `INSERT INTO ${table} (${list}) VALUES ${placeholders}`,
     deleteSql: `DELETE FROM ${table} WHERE "id" = ?`,
+    insertManySql(rows) {
+      // Whoever inserts many rolls back after a conflict: SQLite need not keep what undoes half a statement.
+      return (inserts[rows] ??=
+        `INSERT OR FAIL INTO ${table} (${list}) VALUES ${Array(rows).fill(placeholders).join(", ")}`);
+    },
     updateSql(changed) {
       const key = changed.join("\n");
       let sql = updates.get(key);
@@ -59,7 +69,13 @@ export function createTableCodec(spec: TableSpec): TableCodec {
       return sql;
     },
     typeOf,
-    encodeRow: (row) => columns.map(([name, type]) => encodeValue(type, row[name] ?? null)),
+    encodeRow(row, values = []) {
+      for (const [name, type] of columns) {
+        const value = row[name] ?? null;
+        values.push(type === "text" && typeof value === "string" ? value : encodeValue(type, value));
+      }
+      return values;
+    },
     encode: (column, value) => encodeValue(typeOf(column), value),
     decode(raw) {
       const row: Record<string, Value> = {};

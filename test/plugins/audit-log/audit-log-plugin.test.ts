@@ -254,6 +254,27 @@ describe("an entry that cannot be written", () => {
       },
     ));
 
+  it("leaves nothing behind: what is written next gets the places", () =>
+    withAudit({ audit: { ...SIGNED, strict: true } }, async (app) => {
+      const insertTogether = (from: number): Promise<{ status: number; code: unknown }[]> =>
+        Promise.all(
+          Array.from({ length: 12 }, (_, index) =>
+            app.ask("POST /api/entities/Order", { token: "admin", json: { total: from + index } }),
+          ),
+        );
+      await app.insert("Order", { total: 0 });
+      const [entry] = await entriesOf(app);
+      await app.store.write((tx) => tx.insert("AuditLog", { ...entry, id: "stray", seq: 10 }));
+      const refused = (await insertTogether(1)).filter(({ code }) => code === "AUDIT_PLACE_TAKEN");
+      assert.ok(refused.length > 0);
+      await app.store.write((tx) => tx.delete("AuditLog", "stray"));
+      assert.ok((await insertTogether(20)).every(({ status }) => status === 201));
+      const rows = await app.store.reader.count("Order", []);
+      assert.equal(rows, 1 + 24 - refused.length);
+      const report = await verifyApp(app);
+      assert.deepEqual([codesOf(report), report.size], [[["FRESHNESS_UNPROVEN", null]], rows]);
+    }));
+
   it("nobody writes the log through the API", () =>
     withAudit({}, async (app) => {
       await app.insert("Order", { total: 1 });

@@ -8,6 +8,7 @@ import fc from "fast-check";
 
 import { createUlidSource } from "../../../src/core/ids.ts";
 import { SYSTEM } from "../../../src/core/identity.ts";
+import { decodeBase64Url } from "../../../src/crypto/base64.ts";
 import { nodeSha256 } from "../../../src/platform/sha256-node.ts";
 import { createEntryHasher, createEntryKey } from "../../../src/plugins/audit-log/audit-entry.ts";
 import { createEntryMaker } from "../../../src/plugins/audit-log/entry-maker.ts";
@@ -29,7 +30,7 @@ test("payload hashes, signatures and leaves of entries of any size are what the 
       const hasher = createEntryHasher(nodeSha256);
       for (const one of drafts) {
         const what = { actor: SYSTEM, requestId: null, entity: "Note", operation: "update", at: 1_800_000_000_000 };
-        const { entry, leafHash } = make({ ...what, ...one });
+        const { entry, leafHash } = make({ ...what, ...one }, null);
         const payload = canonicalize([entry.salt, entry.before, entry.after]) ?? "";
         assert.equal(entry.payloadHash, createHash("sha256").update(payload).digest("hex"));
         const signed = canonicalize(signedFields(entry)) ?? "";
@@ -42,4 +43,19 @@ test("payload hashes, signatures and leaves of entries of any size are what the 
     }),
     { numRuns: 60 },
   );
+});
+
+test("a salt is 16 bytes of base64url, and another one for each entry", () => {
+  const make = createEntryMaker({ sha256: nodeSha256, ulid: createUlidSource(), logId: "log", key: null });
+  const what = {
+    actor: SYSTEM,
+    requestId: null,
+    entity: "Note",
+    rowId: "1",
+    operation: "insert",
+    at: 1_800_000_000_000,
+  };
+  const salts = Array.from({ length: 600 }, () => make({ ...what, before: null, after: "{}" }, null).entry.salt ?? "");
+  assert.equal(new Set(salts).size, salts.length);
+  for (const salt of salts) assert.equal(decodeBase64Url(salt)?.length, 16, salt);
 });
