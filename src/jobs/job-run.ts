@@ -20,8 +20,6 @@ export interface RunServices {
   enterLane(lane: string): (() => void) | undefined;
 }
 
-const NONE: readonly (() => void)[] = [];
-
 export class JobRun {
   readonly job: Job;
   readonly lane: Lane;
@@ -32,7 +30,7 @@ export class JobRun {
   /** Made when a handler asks: most attempts are never aborted, and a controller costs more than the rest of a run. */
   #controller: AbortController | undefined;
   #isAborted = false;
-  #listeners: readonly (() => void)[] = NONE;
+  #listeners: (() => void)[] | undefined;
 
   constructor(job: Job, lane: Lane, leaseUntil: number) {
     this.job = job;
@@ -56,12 +54,12 @@ export class JobRun {
     if (this.#isAborted) return;
     this.#isAborted = true;
     this.#controller?.abort();
-    for (const run of this.#listeners) run();
+    for (const run of this.#listeners ?? []) run();
   }
 
   onAbort(run: () => void): void {
     if (this.#isAborted) run();
-    else this.#listeners = [...this.#listeners, run];
+    else (this.#listeners ??= []).push(run);
   }
 
   signal(): AbortSignal {
