@@ -22,12 +22,12 @@ export interface DataWriter extends DataReader {
   /** @returns the row as it was, or null when there was none. */
   delete(entity: string, id: string): Promise<Row | null>;
   /**
-   * Writes a row that Pylon makes itself, of values as the entity's codec makes them: they are not validated. Hooks see it
-   * like any other write; where none would, it costs no more than its statement.
+   * Writes rows that Pylon makes itself, of values as the entity's codec makes them: they are not validated. Hooks see them
+   * like any other write; where none would, they cost no more than their statements.
    *
-   * @returns its id. @throws CONFLICT
+   * @returns their ids. @throws CONFLICT
    */
-  insertOwn(entity: string, data: Readonly<Record<string, Value>>): Promise<string>;
+  insertOwn(entity: string, rows: readonly Readonly<Record<string, Value>>[]): Promise<readonly string[]>;
   /** The same for a row that is there. @returns whether it was. */
   updateOwn(entity: string, id: string, patch: Readonly<Record<string, Value>>): Promise<boolean>;
   /** The transaction, for jobs and for tables that are not entities. */
@@ -245,11 +245,14 @@ function createWriter(context: WriteContext, tx: Tx, sequence: WriteSequence): D
     },
     update: async (entity, id, patch) => (await sequence.run("update", { entity, id, input: patch }))?.after ?? null,
     delete: async (entity, id) => (await sequence.run("delete", { entity, id, input: undefined }))?.before ?? null,
-    async insertOwn(entity, data) {
-      const id = context.ulid(context.clock.now());
-      if (!isUnheard(entity)) await sequence.run("insert", { entity, id, input: data });
-      else notConflicting(await tx.insert(tableOf(entity), { id, ...data }));
-      return id;
+    async insertOwn(entity, given) {
+      const rows = given.map((data): Row => ({ id: context.ulid(context.clock.now()), ...data }));
+      if (isUnheard(entity)) {
+        notConflicting(await tx.insertMany(tableOf(entity), rows));
+      } else {
+        for (const { id, ...input } of rows) await sequence.run("insert", { entity, id, input });
+      }
+      return rows.map(({ id }) => id);
     },
     async updateOwn(entity, id, patch) {
       if (!isUnheard(entity)) return (await sequence.run("update", { entity, id, input: patch })) !== null;

@@ -66,12 +66,14 @@ export function createAudience({ data, clock, lanes }: AudienceOptions): Audienc
     count: (tx, applicationId) => tx.count(table(), isActive(applicationId)),
     async deliver(writer, event, rows, again = false) {
       const nowMs = clock.now();
-      const made: { readonly target: DeliveryTarget; readonly attemptId: string }[] = [];
+      const targets: DeliveryTarget[] = [];
       for (const row of rows) {
         const target = { endpoint: lanes.learn(row), event };
         if (!concerns(event, target.endpoint) || (again && (await isMade(writer.tx, target)))) continue;
-        made.push({ target, attemptId: await writePending(writer, target, { attempt: 1, scheduledAt: nowMs }) });
+        targets.push(target);
       }
+      const attemptIds = await writePending(writer, targets, { attempt: 1, scheduledAt: nowMs });
+      const made = targets.map((target, i) => ({ target, attemptId: attemptIds[i] as string }));
       // What is sent in order waits for what is before it: only a job of its own can.
       const unordered = made.filter(({ target }) => !target.endpoint.ordered);
       const round = unordered.length < MIN_ROUND ? [] : unordered;

@@ -57,14 +57,14 @@ export interface PlannedAttempt {
   readonly scheduledAt: number;
 }
 
-/** The row of an attempt before it is made. @returns its id. */
+/** The row of an attempt before it is made, for each target. @returns their ids. */
 export function writePending(
   writer: DataWriter,
-  target: { readonly endpoint: Pick<Endpoint, "id" | "url">; readonly event: WebhookEvent },
+  targets: readonly DeliveryTarget[],
   planned: PlannedAttempt,
-): Promise<string> {
-  const { endpoint, event } = target;
-  return writer.insertOwn(ATTEMPT, {
+): Promise<readonly string[]> {
+  const scheduledAt = new Date(planned.scheduledAt).toISOString();
+  const rows = targets.map(({ endpoint, event }) => ({
     applicationId: event.applicationId,
     endpointId: endpoint.id,
     eventId: event.eventId,
@@ -72,8 +72,9 @@ export function writePending(
     url: endpoint.url,
     attempt: planned.attempt,
     status: "pending",
-    scheduledAt: new Date(planned.scheduledAt).toISOString(),
-  });
+    scheduledAt,
+  }));
+  return writer.insertOwn(ATTEMPT, rows);
 }
 
 /** What a delivery is of. */

@@ -70,7 +70,9 @@ export function createRecorder({ data, clock, health }: RecorderOptions): Record
   /** The row of an attempt that has lost it; nothing is left to describe one with once its event or endpoint is gone. */
   const replace = async (writer: DataWriter, subject: Subject, attempt: number): Promise<string | undefined> => {
     const { event, endpoint } = subject;
-    return event && endpoint && writePending(writer, { endpoint, event }, { attempt, scheduledAt: clock.now() });
+    if (!event || !endpoint) return undefined;
+    const [id] = await writePending(writer, [{ endpoint, event }], { attempt, scheduledAt: clock.now() });
+    return id;
   };
 
   return async (tx, record) => {
@@ -81,10 +83,9 @@ export function createRecorder({ data, clock, health }: RecorderOptions): Record
     const attempt = Number(pending?.attempt ?? record.tries);
     const rowId = pending?.id ?? (await replace(writer, subject, attempt));
     if (rowId !== undefined) await writer.updateOwn(ATTEMPT, rowId, outcomeFields(record, clock.now()));
-    const next =
-      nextAt !== null && event && endpoint
-        ? await writePending(writer, { endpoint, event }, { attempt: attempt + 1, scheduledAt: nextAt })
-        : undefined;
+    const isPlanned = nextAt !== null && event && endpoint;
+    const planned = { attempt: attempt + 1, scheduledAt: nextAt ?? 0 };
+    const [next] = isPlanned ? await writePending(writer, [{ endpoint, event }], planned) : [];
     if (ended.wasSent && endpoint) {
       if (ended.result.delivered) await health.succeeded(tx, endpoint.id);
       else await health.failed(tx, endpoint, ended.result.status === GONE);

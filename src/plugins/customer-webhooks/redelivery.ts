@@ -80,7 +80,7 @@ export function createRedelivery({ data, clock }: { readonly data: () => Data; r
     const planned = { attempt: Number(last?.attempt ?? 0) + 1, scheduledAt: nowMs };
     // One that was waiting for a retry has its row already.
     const isPlanned = last?.status === "pending";
-    const attemptId = isPlanned ? last.id : await writePending(writer, { endpoint, event }, planned);
+    const [attemptId = ""] = isPlanned ? [last.id] : await writePending(writer, [{ endpoint, event }], planned);
     if (job) await writer.tx.requeueJob(job.id, nowMs);
     else await enqueueDelivery(writer.tx, { endpoint, event }, { attemptId, nowMs });
   };
