@@ -20,8 +20,9 @@ import type { LaneClaim, LaneSchedule } from "./lane-schedule.ts";
 
 /** How long an outcome waits for company while other jobs are under way: a commit costs as much for one as for a hundred. */
 const LINGER_MS = 10;
-/** How long a part of an outcome does: nobody waits for it but the job itself. */
-const PART_LINGER_MS = 25;
+/** How long a part of an outcome does, and batches that parts may fill: nobody waits for them but the job itself. */
+const PART_LINGER_MS = 50;
+const PART_BATCHES = 2;
 const FIRST_STORE_PAUSE_MS = 100;
 const MAX_STORE_PAUSE_MS = 5000;
 /** After so many failures in a row that blame nobody, callbacks are tried one by one. */
@@ -82,7 +83,7 @@ export function planBatch(load: PumpLoad): "now" | "soon" | "later" | "idle" {
   const free = load.capacity - load.active;
   const canClaim = load.readyLanes > 0 && free > 0;
   if (load.waiting + load.parts === 0 && !canClaim) return "idle";
-  if (load.waiting >= half || load.parts >= load.maxBatch || load.underWay === 0 || (canClaim && free >= half))
+  if (load.waiting >= half || load.parts >= load.maxBatch * PART_BATCHES || load.underWay === 0 || (canClaim && free >= half))
     return "now";
   return load.waiting > 0 || canClaim ? "soon" : "later";
 }
@@ -229,7 +230,7 @@ class Pump implements JobPump {
   async #runBatch(): Promise<void> {
     const { maxBatch, writer } = this.#options;
     const ends = this.#ends.splice(0, maxBatch);
-    const progress = this.#progress.splice(0, maxBatch - ends.length);
+    const progress = this.#progress.splice(0, maxBatch * PART_BATCHES - ends.length);
     this.#recording = new Set(this.#progress.map(({ run }) => run));
     const releases = this.#releases.splice(0, maxBatch);
     const claims = this.#takeClaims();

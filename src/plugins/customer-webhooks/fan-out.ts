@@ -18,7 +18,7 @@ const FAN_OUT_KIND = "customer-webhook-fanout";
 /** Endpoints that an event's own transaction serves. */
 export const MAX_INLINE = 100;
 /** Endpoints that one transaction of the job looks at. */
-const BATCH = 128;
+const BATCH = 250;
 const RETRY = { baseMs: 1_000, maxMs: 300_000 } as const;
 
 export interface FanOutOptions {
