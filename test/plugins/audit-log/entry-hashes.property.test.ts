@@ -59,3 +59,22 @@ test("a salt is 16 bytes of base64url, and another one for each entry", () => {
   assert.equal(new Set(salts).size, salts.length);
   for (const salt of salts) assert.equal(decodeBase64Url(salt)?.length, 16, salt);
 });
+
+const texts = fc.option(
+  fc.oneof(
+    fc.string({ unit: "binary", maxLength: 8 }),
+    fc.constantFrom("", "\0", "a\r\nb", "\ud800", "\udc00\ud800x\0"),
+  ),
+);
+
+test("who and which request are kept as text that every database gives back, and nothing as null", () => {
+  const make = createEntryMaker({ sha256: nodeSha256, ulid: createUlidSource(), logId: "log", key: null });
+  const what = { entity: "Note", rowId: "1", operation: "insert", before: null, after: "{}", at: 1_800_000_000_000 };
+  const kept = (text: string | null): string | null => text?.toWellFormed().replace(/[\0\r\n]/g, "\ufffd") || null;
+  fc.assert(
+    fc.property(texts, texts, texts, (userId, tenantId, requestId) => {
+      const { entry } = make({ ...what, actor: { ...SYSTEM, userId, tenantId }, requestId }, null);
+      assert.deepEqual([entry.actorId, entry.tenantId, entry.requestId], [userId, tenantId, requestId].map(kept));
+    }),
+  );
+});
