@@ -83,7 +83,12 @@ export function planBatch(load: PumpLoad): "now" | "soon" | "later" | "idle" {
   const free = load.capacity - load.active;
   const canClaim = load.readyLanes > 0 && free > 0;
   if (load.waiting + load.parts === 0 && !canClaim) return "idle";
-  if (load.waiting >= half || load.parts >= load.maxBatch * PART_BATCHES || load.underWay === 0 || (canClaim && free >= half))
+  if (
+    load.waiting >= half ||
+    load.parts >= load.maxBatch * PART_BATCHES ||
+    load.underWay === 0 ||
+    (canClaim && free >= half)
+  )
     return "now";
   return load.waiting > 0 || canClaim ? "soon" : "later";
 }
