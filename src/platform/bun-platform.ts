@@ -3,7 +3,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { CurrentCall } from "../functions/current-call.ts";
 import { appendFile } from "./append-file.ts";
-import { createNodeHmacSigner } from "./hmac-node.ts";
+import { createBunHmacSigner } from "./hmac-bun.ts";
 import { bunSha256 } from "./sha256-bun.ts";
 import type { Platform } from "../pylon.ts";
 import { createBunDialer } from "./dial-bun.ts";
@@ -16,7 +16,7 @@ export function createBunPlatform(): Platform {
       setImmediate(task);
     },
     storage: new AsyncLocalStorage<CurrentCall>(),
-    createSigner: createNodeHmacSigner,
+    createSigner: createBunHmacSigner,
     sha256: bunSha256,
     appendFile,
     openSharedServer,

@@ -60,14 +60,15 @@ function openTemporaryStore(): Store {
 }
 
 export async function openEmbeddedPlatform(transport?: Transport): Promise<EmbeddedPlatform> {
+  const isBun = "Bun" in globalThis;
   return {
     dialer: transport ? transportDialer(transport) : await platformDialer(),
     defer: (task) => {
       setImmediate(task);
     },
     storage: new AsyncLocalStorage<CurrentCall>(),
-    createSigner: createNodeHmacSigner,
-    sha256: "Bun" in globalThis ? (await import("./sha256-bun.ts")).bunSha256 : nodeSha256,
+    createSigner: isBun ? (await import("./hmac-bun.ts")).createBunHmacSigner : createNodeHmacSigner,
+    sha256: isBun ? (await import("./sha256-bun.ts")).bunSha256 : nodeSha256,
     appendFile,
     openSharedServer,
     env: process.env,

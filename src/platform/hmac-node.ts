@@ -1,5 +1,5 @@
 // HMAC-SHA256 through `node:crypto`: a few hundred bytes are signed in the time that WebCrypto needs to hand them to
-// another thread and back (measured on Bun 1.4.5: 1.8 µs against 5 to 30). Same results; `test/platform/hmac-node.test.ts`
+// another thread and back (measured on Bun 1.4.5: 1.8 µs against 5 to 30). Same results; `test/platform/hmac.test.ts`
 // compares the two.
 
 import { createHmac, timingSafeEqual } from "node:crypto";
