@@ -35,6 +35,8 @@ export interface JobContext {
    * Records a part of what the job has done before it ends. `settle` runs in a transaction of the engine while the lease is
    * held.
    *
+   * A job of which a part was recorded is run again with a higher `attempt`, whatever ended the run.
+   *
    * @returns once that has committed; false when the lease was lost or the engine has let go of the job, and nothing of it
    * is recorded. Rejects with what `settle` threw.
    */

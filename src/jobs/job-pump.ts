@@ -154,6 +154,7 @@ class Pump implements JobPump {
   record(run: JobRun, settle: JobProgress["settle"]): Promise<boolean> {
     if (this.#isClosed || run.state !== "running") return Promise.resolve(false);
     return new Promise((recorded, refused) => {
+      run.hasParts = true;
       this.#progress.push({ run, settle, recorded, refused });
       this.#recording.add(run);
       this.poke();

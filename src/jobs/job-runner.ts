@@ -50,8 +50,8 @@ export interface JobRunner {
   occupy(lane: Lane): void;
   /** Gives it back. */
   vacate(lane: Lane): void;
-  /** Lets go of the runs of such lanes that wait for a slot. Answers the seqs of the leases that are to be released. */
-  abandonWaiting(isLeft: (lane: Lane) => boolean): number[];
+  /** Lets go of the runs of such lanes that wait for a slot. Answers those whose leases are to be given back. */
+  abandonWaiting(isLeft: (lane: Lane) => boolean): readonly JobRun[];
   /** The lease is over: settled, released or refused. */
   drop(run: JobRun): void;
   /** The lease was lost: aborts the run, whose outcome will count for nothing. */
@@ -61,8 +61,8 @@ export interface JobRunner {
    * they had thrown. Lost runs end as well, for a handler that ignores its signal would keep a slot for ever.
    */
   endOverdue(maxRunMs: number): void;
-  /** Aborts what is under way and lets go of it. Answers the seqs of the leases that are to be released. */
-  abandon(): number[];
+  /** Aborts what is under way and lets go of it. Answers the runs whose leases are to be given back. */
+  abandon(): readonly JobRun[];
 }
 
 /** The slots of a lane that has claimed jobs. */
@@ -144,16 +144,16 @@ class Runner implements JobRunner {
     if (slots.taken === 0 && slots.waiting.length === 0) this.#slots.delete(lane);
   }
 
-  abandonWaiting(isLeft: (lane: Lane) => boolean): number[] {
+  abandonWaiting(isLeft: (lane: Lane) => boolean): readonly JobRun[] {
     const waiting = [...this.held.values()].filter((run) => run.state === "waiting" && isLeft(run.lane));
     for (const run of waiting) {
       this.drop(run);
       this.#forgetWaiting(run);
     }
-    return waiting.map((run) => run.job.seq);
+    return waiting;
   }
 
-  abandon(): number[] {
+  abandon(): readonly JobRun[] {
     const waiting = this.abandonWaiting(() => true);
     const abandoned = [...this.held.values()].filter((run) => run.state === "running");
     for (const run of [...abandoned, ...this.#lost]) run.state = "abandoned";
@@ -163,7 +163,7 @@ class Runner implements JobRunner {
       this.drop(run);
       run.abort();
     }
-    return [...waiting, ...abandoned.map((run) => run.job.seq)];
+    return [...waiting, ...abandoned];
   }
 
   #slotsOf(lane: Lane): LaneSlots {

@@ -6,6 +6,7 @@ import { messageOf } from "../core/errors.ts";
 import type { EngineGroup, LaneDue, Store } from "../store/store.ts";
 import type { HandlerTable } from "./handler-table.ts";
 import type { JobLog } from "./job-log.ts";
+import type { JobRun } from "./job-run.ts";
 import { createJobPump, type JobPump, type PumpCounters } from "./job-pump.ts";
 import { purgeFinishedJobs } from "./job-retention.ts";
 import { createJobRunner, UNKNOWN_KIND_RETRY_MS, type JobRunner } from "./job-runner.ts";
@@ -130,11 +131,11 @@ class Session implements JobSession {
     this.#refresh.stop();
     this.#pump.stopClaiming();
     // Others may begin while what is under way here ends.
-    for (const seq of this.#runner.abandonWaiting(() => true)) this.#pump.release(seq);
+    for (const run of this.#runner.abandonWaiting(() => true)) this.#pump.release(run.job.seq);
     this.#pump.poke();
     const left = this.#group?.leave();
     await this.#drained(drainMs);
-    for (const seq of this.#runner.abandon()) this.#pump.release(seq);
+    for (const run of this.#runner.abandon()) this.#giveBack(run);
     await this.#pump.close();
     for (const task of this.#upkeep) task.stop();
     await left;
@@ -155,6 +156,12 @@ class Session implements JobSession {
   readonly #isServed = (lane: string): boolean =>
     this.#group === undefined || !this.#options.handlers.isLaneAlone(lane) || this.#group.owns(lane);
 
+  /** As if it had not been claimed, unless something of it is recorded: then the attempt counts. */
+  #giveBack(run: JobRun): void {
+    if (run.hasParts) this.#pump.end(run, { kind: "retry", delayMs: 0, note: { error: "The process stopped" } });
+    else this.#pump.release(run.job.seq);
+  }
+
   #enterLane(name: string): (() => void) | undefined {
     const { clock } = this.#options;
     const lane = this.#isClosing ? undefined : this.#lanes.enter(name, clock.now());
@@ -173,7 +180,8 @@ class Session implements JobSession {
 
   /** Lanes have gone to other engines, or come from them. */
   #regroup(): void {
-    for (const seq of this.#runner.abandonWaiting((lane) => !this.#isServed(lane.name))) this.#pump.release(seq);
+    const left = this.#runner.abandonWaiting((lane) => !this.#isServed(lane.name));
+    for (const run of left) this.#pump.release(run.job.seq);
     this.wake();
   }
 

@@ -2,17 +2,20 @@
 // attempt, and a job for each costs more than the attempt. What fails becomes a job of its own, with the schedule in front of
 // it; so does at once what cannot be sent right now: where an earlier delivery waits, fails slowly, or is paced.
 
+import { messageOf } from "../../core/errors.ts";
 import type { Data } from "../../data/data.ts";
+import { exponentialDelayMs } from "../../jobs/backoff.ts";
 import type { JobContext, JobHandler, JobOutcome } from "../../jobs/job-handler.ts";
-import type { Reader } from "../../store/store.ts";
-import { enqueueDelivery } from "./delivery.ts";
+import type { Reader, Tx } from "../../store/store.ts";
+import { deliveryIdOf, enqueueDelivery } from "./delivery.ts";
 import type { AttemptParts } from "./delivery-job.ts";
 import type { Subject } from "./delivery-subject.ts";
 import { laneOf } from "./endpoint-lanes.ts";
 import { planNext } from "./plan-next.ts";
 import { ROUND_KIND, roundOf, type Waiting } from "./round.ts";
-import { createSendGate, type SendGate } from "./send-gate.ts";
+import { createSendGate } from "./send-gate.ts";
 import { ATTEMPT } from "./webhook-entities.ts";
+import type { WebhookEvent } from "./webhook-event.ts";
 
 /** Rounds of one application under way in one process: endpoints that hang keep theirs open. */
 const ROUNDS_AT_ONCE = 64;
@@ -22,6 +25,7 @@ const SLICE = 32;
 const SENDS_AT_ONCE = 48;
 /** A send that takes longer than this is not waited for. */
 const SLOW_MS = 250;
+const RETRY = { baseMs: 1_000, maxMs: 300_000 } as const;
 
 export interface FirstRoundOptions extends AttemptParts {
   readonly data: () => Data;
@@ -32,72 +36,99 @@ export interface FirstRoundOptions extends AttemptParts {
 interface Round {
   readonly eventKey: string;
   readonly context: JobContext;
-  readonly gate: SendGate;
+  /** Whether it was under way before. */
+  readonly isAgain: boolean;
 }
 
-const ignore = (): void => undefined;
+/** Those that a run before this one has neither made nor handed over. */
+async function stillWaiting(
+  { data, reader }: FirstRoundOptions,
+  slice: readonly Waiting[],
+  event: WebhookEvent | undefined,
+): Promise<ReadonlySet<Waiting>> {
+  const { table } = data().model.entity(ATTEMPT);
+  const where = [{ column: "id", op: "in", values: slice.map(({ attemptId }) => attemptId) }] as const;
+  const rows = await reader.find(table.name, { where, limit: slice.length });
+  const pending = new Set(rows.filter(({ status }) => status === "pending").map(({ id }) => id));
+  const left = new Set<Waiting>();
+  for (const one of slice) {
+    const isAlone = event && (await reader.getJob(deliveryIdOf(one.endpointId, event)));
+    if (pending.has(one.attemptId) && !isAlone) left.add(one);
+  }
+  return left;
+}
 
-export function createFirstRoundJob(options: FirstRoundOptions): JobHandler {
-  const { data, reader, clock, load, send, record } = options;
-  const gate = createSendGate({ places: SENDS_AT_ONCE, slowMs: SLOW_MS, clock });
+/** Makes one attempt and records it. `leave` is called once nothing is sent any more. */
+type MakeAttempt = (one: Waiting, subject: Subject, round: Round, leave: () => void) => Promise<void>;
 
-  /** Attempts that a run before this one has made: it may have ended anywhere. */
-  const findMade = async (slice: readonly Waiting[]): Promise<ReadonlySet<string>> => {
-    const { table } = data().model.entity(ATTEMPT);
-    const values = slice.map(({ attemptId }) => attemptId);
-    const where = [
-      { column: "id", op: "in", values },
-      { column: "status", op: "ne", value: "pending" },
-    ] as const;
-    const rows = await reader.find(table.name, { where, limit: values.length });
-    return new Set(rows.map(({ id }) => id));
-  };
-
-  /** Makes one attempt and records it; answers whether that is recorded. `leave` is called once nothing is sent any more. */
-  const attempt = async (
-    { endpointId, attemptId }: Waiting,
-    subject: Subject,
-    { eventKey, context }: Round,
-    leave: () => void,
-  ): Promise<boolean> => {
+function createAttempt(options: AttemptParts): MakeAttempt {
+  const { clock, send, record } = options;
+  return async ({ endpointId, attemptId }, subject, { eventKey, context }, leave) => {
     const { event, endpoint } = subject;
-    const leaveLane = endpoint ? context.enterLane(laneOf(endpointId)) : ignore;
-    if (!leaveLane && event && endpoint) {
+    const handOver = async (): Promise<void> => {
+      if (!event || !endpoint) return;
+      await context.record((tx) => enqueueDelivery(tx, { event, endpoint }, { attemptId, nowMs: clock.now() }));
+    };
+    // One that is in order by now needs a job that waits for those before it.
+    const leaveLane = endpoint && (endpoint.ordered ? undefined : context.enterLane(laneOf(endpointId)));
+    if (endpoint && !leaveLane) {
       leave();
-      return context.record((tx) => enqueueDelivery(tx, { event, endpoint }, { attemptId, nowMs: clock.now() }));
+      return handOver();
     }
     const ended = await send(subject, context).finally(() => {
       leave();
       leaveLane?.();
     });
-    if (context.isAborted) return false;
+    if (context.isAborted) return;
     const { status, delayMs } = planNext(ended.result, 1, options);
     const nowMs = clock.now();
     const nextAt = delayMs === undefined ? null : nowMs + delayMs;
     const delivery = { endpointId, eventKey, attemptId };
-    return context.record(async (tx) => {
+    const settle = async (tx: Tx): Promise<void> => {
       const next = await record(tx, { delivery, subject, ended, isFirst: true, tries: 1, status, nextAt });
       if (nextAt === null || next === undefined || !event || !endpoint) return;
       await enqueueDelivery(tx, { event, endpoint }, { attemptId: next, nowMs, dueAt: Math.ceil(nextAt), tries: 1 });
-    });
+    };
+    // What cannot be recorded is this one's trouble, not that of its round.
+    await context.record(settle).catch(handOver);
   };
+}
 
-  /** Begins the attempts of a slice as their turns come; answers them under way. */
-  const begin = async (slice: readonly Waiting[], round: Round): Promise<Promise<boolean>[]> => {
-    const under: Promise<boolean>[] = [];
-    const endpointIds = slice.map(({ endpointId }) => endpointId);
-    const [subjects, made] = await Promise.all([load(round.eventKey, endpointIds), findMade(slice)]);
+export function createFirstRoundJob(options: FirstRoundOptions): JobHandler {
+  const { clock, load } = options;
+  const attempt = createAttempt(options);
+  const gate = createSendGate({ places: SENDS_AT_ONCE, slowMs: SLOW_MS, clock });
+
+  /** Begins the attempts of a slice as their turns come, and adds them to those under way. */
+  const begin = async (slice: readonly Waiting[], round: Round, under: Promise<void>[]): Promise<void> => {
+    const subjects = await load(
+      round.eventKey,
+      slice.map(({ endpointId }) => endpointId),
+    );
+    const left = round.isAgain ? await stillWaiting(options, slice, subjects[0]?.event) : undefined;
     for (const [i, one] of slice.entries()) {
       const subject = subjects[i];
-      if (!subject || made.has(one.attemptId)) continue;
-      const leave = await round.gate.enter(subject.event?.applicationId ?? "");
-      if (round.context.isAborted) {
-        leave();
-        return under;
-      }
-      under.push(attempt(one, subject, round, leave));
+      if (!subject || left?.has(one) === false) continue;
+      const leave = await gate.enter(subject.event?.applicationId ?? "");
+      if (round.context.isAborted) return leave();
+      const made = attempt(one, subject, round, leave);
+      // It is looked at when all of them have ended.
+      made.catch(() => undefined);
+      under.push(made);
     }
-    return under;
+  };
+
+  const makeAll = async (waiting: readonly Waiting[], round: Round): Promise<void> => {
+    const under: Promise<void>[] = [];
+    try {
+      for (let at = 0; at < waiting.length && !round.context.isAborted; at += SLICE) {
+        await begin(waiting.slice(at, at + SLICE), round, under);
+      }
+    } finally {
+      // None goes on behind the job's back.
+      await Promise.allSettled(under);
+    }
+    await Promise.all(under);
   };
 
   return {
@@ -105,15 +136,14 @@ export function createFirstRoundJob(options: FirstRoundOptions): JobHandler {
     laneConcurrency: ROUNDS_AT_ONCE,
     async run(job, context): Promise<JobOutcome> {
       const { eventKey, waiting } = roundOf(job);
-      const under: Promise<boolean>[] = [];
-      for (let at = 0; at < waiting.length && !context.isAborted; at += SLICE) {
-        under.push(...(await begin(waiting.slice(at, at + SLICE), { eventKey, context, gate })));
+      try {
+        await makeAll(waiting, { eventKey, context, isAgain: job.attempt > 1 });
+        return context.isAborted ? { kind: "retry", delayMs: 0 } : { kind: "done" };
+      } catch (error) {
+        // Never dead: its deliveries were promised.
+        const delayMs = exponentialDelayMs({ ...RETRY, attempt: job.attempt, random: options.random });
+        return { kind: "retry", delayMs, note: { error: messageOf(error) } };
       }
-      // All of them, so that none goes on behind the job's back.
-      const done = await Promise.allSettled(under);
-      const failed = done.find((one) => one.status === "rejected");
-      if (failed) throw failed.reason;
-      return context.isAborted ? { kind: "retry", delayMs: 0 } : { kind: "done" };
     },
   };
 }

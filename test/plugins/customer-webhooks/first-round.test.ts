@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type Sent, type TestApp, withApp } from "../app-harness.ts";
-import { attemptsOf, createEndpoint, customers, TENANT, tokenOf, verify } from "./customers.ts";
+import { attemptsOf, bodyOf, createEndpoint, customers, tokenOf, verify } from "./customers.ts";
 
 const MANY = 40;
 const KINDS = ["customer-webhook-round", "customer-webhook"] as const;
@@ -164,6 +164,46 @@ describe("one event to many endpoints", () => {
       assert.ok(instance.sent.every(isLate));
       assert.equal(instance.sent.length, MANY / 2);
       assert.equal(await tally(instance), `succeeded ${MANY}`);
+    });
+  });
+
+  it("does not make again, after a restart, what it had handed over to a job", async () => {
+    const app = customers();
+    await withApp(app.options, async (instance) => {
+      await createMany(instance);
+      let isBack = false;
+      const hangs = (sent: Sent): boolean =>
+        hostOf(sent) === "e0" || (hostOf(sent) === "e1" && sent.body.includes('"b"'));
+      instance.respond = (sent) => (hangs(sent) && !isBack ? hang() : new Response());
+      await app.dispatch(instance, { type: "a", data: 1 });
+      await instance.advance(300);
+      // The first event's delivery to e0 is under way: the second one's is a job, and its round waits for e1.
+      await app.dispatch(instance, { type: "b", data: 1 });
+      await instance.advance(300);
+      assert.deepEqual(await jobsOf(instance), [2, 1]);
+      assert.equal(await tally(instance), `pending 3, succeeded ${2 * MANY - 3}`);
+      isBack = true;
+      instance.sent.length = 0;
+      await instance.restart();
+      await instance.advance(300);
+      const again = instance.sent.map((sent) => `${hostOf(sent)} ${String(bodyOf(sent)["type"])}`);
+      assert.deepEqual(again.toSorted(), ["e0 a", "e0 b", "e1 b"]);
+      assert.equal(await tally(instance), `succeeded ${2 * MANY}`);
+    });
+  });
+
+  it("keeps the order of an endpoint that asks for it meanwhile", async () => {
+    const app = customers();
+    await withApp(app.options, async (instance) => {
+      const endpoints = await createMany(instance);
+      await instance.restart({ started: false });
+      await app.dispatch(instance, { type: "a", data: 1 });
+      const json = { ordered: true };
+      await instance.ask(`PATCH /api/entities/WebhookEndpoint/${endpoints.get("e4")?.id}`, { token: "admin", json });
+      await instance.restart({ started: true });
+      await instance.advance(300);
+      assert.equal(await tally(instance), `succeeded ${MANY}`);
+      assert.deepEqual(await jobsOf(instance), [1, 1]);
     });
   });
 
