@@ -213,18 +213,7 @@ describe("one event to many endpoints", () => {
       const endpoints = await createMany(instance);
       const idOf = (host: string): string => endpoints.get(host)?.id ?? "";
       // More than one transaction serves would wait for a job; these are changed by the same one that dispatches.
-      await instance.pylon.call(
-        "send",
-        { event: { type: "a", data: 1 } },
-        {
-          kind: "user",
-          userId: "usr_1",
-          email: null,
-          roles: [],
-          tenantId: TENANT,
-          isAdmin: false,
-        },
-      );
+      await app.dispatch(instance, { type: "a", data: 1 });
       const change = (host: string, json: object): Promise<unknown> =>
         instance.ask(`PATCH /api/entities/WebhookEndpoint/${idOf(host)}`, { token: "admin", json });
       await change("e1", { disabled: true });
