@@ -233,29 +233,30 @@ function createSequence(base: WriteContext, tx: Tx): WriteSequence {
   };
 }
 
-function createWriter(context: WriteContext, tx: Tx, sequence: WriteSequence): DataWriter {
+/** @param sequence what validated writes share; asked for by the first of them. */
+function createWriter(context: WriteContext, tx: Tx, sequence: () => WriteSequence): DataWriter {
   const isUnheard = (entity: string): boolean => !context.scope.policies && context.hooksOf(entity).length === 0;
   const tableOf = (entity: string): string => context.model.entity(entity).table.name;
   return {
     ...createDataReader(context.model, tx, context.scope),
     tx,
     insert: async (entity, input) => {
-      const change = await sequence.run("insert", { entity, id: context.ulid(context.clock.now()), input });
+      const change = await sequence().run("insert", { entity, id: context.ulid(context.clock.now()), input });
       return change?.after as Row;
     },
-    update: async (entity, id, patch) => (await sequence.run("update", { entity, id, input: patch }))?.after ?? null,
-    delete: async (entity, id) => (await sequence.run("delete", { entity, id, input: undefined }))?.before ?? null,
+    update: async (entity, id, patch) => (await sequence().run("update", { entity, id, input: patch }))?.after ?? null,
+    delete: async (entity, id) => (await sequence().run("delete", { entity, id, input: undefined }))?.before ?? null,
     async insertOwn(entity, given) {
       const rows = given.map((data): Row => ({ id: context.ulid(context.clock.now()), ...data }));
       if (isUnheard(entity)) {
         notConflicting(await tx.insertMany(tableOf(entity), rows));
       } else {
-        for (const { id, ...input } of rows) await sequence.run("insert", { entity, id, input });
+        for (const { id, ...input } of rows) await sequence().run("insert", { entity, id, input });
       }
       return rows.map(({ id }) => id);
     },
     async updateOwn(entity, id, patch) {
-      if (!isUnheard(entity)) return (await sequence.run("update", { entity, id, input: patch })) !== null;
+      if (!isUnheard(entity)) return (await sequence().run("update", { entity, id, input: patch })) !== null;
       return notConflicting(await tx.update(tableOf(entity), id, patch)).kind === "updated";
     },
   };
@@ -287,8 +288,6 @@ export function createData(options: DataOptions): Data {
       }
     }
   };
-  /** Of open transactions: the outcomes of a hundred jobs that are settled in one ask for the same one after the other. */
-  const writers = new WeakMap<Tx, { readonly scope: Scope; readonly writer: DataWriter }>();
   const readerOf = (reader: Reader, scope: Scope): DataReader => createDataReader(model, reader, scope);
   /** One write: everything that can wait for something else happens before the transaction begins. */
   const single = async (scope: Scope, op: WriteOp, target: Target): Promise<Change | null> => {
@@ -306,7 +305,7 @@ export function createData(options: DataOptions): Data {
       const result = await store.write(async (tx) => {
         const context = contextOf(scope);
         const sequence = createSequence(context, tx);
-        const answer = await run(createWriter(context, tx, sequence));
+        const answer = await run(createWriter(context, tx, () => sequence));
         await sequence.finish();
         // A store may run a transaction again: what counts is the run that commits.
         changes = sequence.changes;
@@ -316,12 +315,9 @@ export function createData(options: DataOptions): Data {
       return result;
     },
     within(scope, tx) {
-      const known = writers.get(tx);
-      if (known?.scope === scope) return known.writer;
       const context = contextOf(scope);
-      const writer = createWriter(context, tx, createSequence(context, tx));
-      writers.set(tx, { scope, writer });
-      return writer;
+      let sequence: WriteSequence | undefined;
+      return createWriter(context, tx, () => (sequence ??= createSequence(context, tx)));
     },
     insert: async (scope, entity, input) =>
       (await single(scope, "insert", { entity, id: ulid(clock.now()), input }))?.after as Row,

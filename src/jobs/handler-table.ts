@@ -7,6 +7,8 @@ export interface HandlerTable {
   ofKind(kind: string): JobHandler | undefined;
   /** By the longest part of the name in front of a colon that is a kind. */
   ofLane(lane: string): JobHandler | undefined;
+  /** Whether runs of the kind go on where the one before ended. */
+  goesOn(kind: string): boolean;
   /** Whether there are lanes that are served by one engine at a time, and whether this is one. */
   readonly hasLanesAlone: boolean;
   isLaneAlone(lane: string): boolean;
@@ -50,6 +52,7 @@ export function createHandlerTable(handlers: readonly JobHandler[]): HandlerTabl
     ofKind: (kind) => byKind.get(kind),
     ofLane,
     hasLanesAlone: handlers.some(({ laneAlone }) => laneAlone === true),
+    goesOn: (kind) => byKind.get(kind)?.goesOn === true,
     isLaneAlone: (lane) => ofLane(lane)?.laneAlone === true,
     laneLimit(lane) {
       const limit = ofLane(lane)?.laneConcurrency ?? DEFAULT_LANE_LIMIT;

@@ -35,7 +35,7 @@ export interface JobContext {
    * Records a part of what the job has done before it ends. `settle` runs in a transaction of the engine while the lease is
    * held.
    *
-   * A job of which a part was recorded is run again with a higher `attempt`, whatever ended the run.
+   * The handler is one that {@link JobHandler.goesOn}: only then does the next run know by its `attempt` that there was one.
    *
    * @returns once that has committed; false when the lease was lost or the engine has let go of the job, and nothing of it
    * is recorded. Rejects with what `settle` threw.
@@ -59,6 +59,12 @@ export interface JobHandler {
    * engine serves every lane, each within the limits. @default false
    */
   readonly laneAlone?: boolean;
+  /**
+   * A run does what it can of something long, and the next one goes on behind it. So every run counts as an attempt, one that
+   * a stop has ended as well; none is the last, however long it takes; and the time that it takes says nothing about its lane.
+   * @default false
+   */
+  readonly goesOn?: boolean;
   /** Jobs of one lane that run at once in one engine, 1 or more; a function is asked before each claim. */
   readonly laneConcurrency: number | ((lane: string) => number);
   /**

@@ -154,7 +154,6 @@ class Pump implements JobPump {
   record(run: JobRun, settle: JobProgress["settle"]): Promise<boolean> {
     if (this.#isClosed || run.state !== "running") return Promise.resolve(false);
     return new Promise((recorded, refused) => {
-      run.hasParts = true;
       this.#progress.push({ run, settle, recorded, refused });
       this.#recording.add(run);
       this.poke();
@@ -235,9 +234,9 @@ class Pump implements JobPump {
 
   async #runBatch(): Promise<void> {
     const { maxBatch, writer } = this.#options;
-    const ends = this.#ends.splice(0, maxBatch);
-    const progress = this.#progress.splice(0, maxBatch * PART_BATCHES - ends.length);
+    const progress = this.#progress.splice(0, maxBatch * PART_BATCHES);
     this.#recording = new Set(this.#progress.map(({ run }) => run));
+    const ends = this.#takeEnds(maxBatch);
     const releases = this.#releases.splice(0, maxBatch);
     const claims = this.#takeClaims();
     if (ends.length + progress.length + releases.length + claims.length === 0) return;
@@ -255,6 +254,15 @@ class Pump implements JobPump {
     } finally {
       this.#settling = 0;
     }
+  }
+
+  /** But for those of which a part waits: a job that has ended is not held any more. */
+  #takeEnds(count: number): AttemptEnd[] {
+    if (this.#recording.size === 0) return this.#ends.splice(0, count);
+    const ends = this.#ends.filter(({ run }) => !this.#recording.has(run)).slice(0, count);
+    const taken = new Set(ends);
+    this.#ends = this.#ends.filter((end) => !taken.has(end));
+    return ends;
   }
 
   #takeClaims(): LaneClaim[] {

@@ -27,8 +27,6 @@ export class JobRun {
   startedMonotonicMs = 0;
   leaseUntil: number;
   state: JobRunState = "waiting";
-  /** Whether a part of it may be recorded: whoever runs the job again has to know. */
-  hasParts = false;
   /** Made when a handler asks: most attempts are never aborted, and a controller costs more than the rest of a run. */
   #controller: AbortController | undefined;
   #isAborted = false;

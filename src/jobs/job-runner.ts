@@ -118,12 +118,14 @@ class Runner implements JobRunner {
   }
 
   endOverdue(maxRunMs: number): void {
-    const { clock, random } = this.#options;
+    const { clock, random, handlers } = this.#options;
     const startedBefore = clock.monotonic() - maxRunMs;
     for (const run of [...this.held.values(), ...this.#lost]) {
       if (run.state === "ended" || run.state === "waiting" || run.startedMonotonicMs > startedBefore) continue;
       run.abort();
-      this.#end(run, outcomeOfError(run.job, new Error(`Attempt took longer than ${maxRunMs} ms`), random));
+      const error = new Error(`Attempt took longer than ${maxRunMs} ms`);
+      const isEndless = handlers.goesOn(run.job.kind);
+      this.#end(run, outcomeOfError(isEndless ? { ...run.job, attempt: 1 } : run.job, error, random));
     }
   }
 

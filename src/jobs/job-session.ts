@@ -156,9 +156,10 @@ class Session implements JobSession {
   readonly #isServed = (lane: string): boolean =>
     this.#group === undefined || !this.#options.handlers.isLaneAlone(lane) || this.#group.owns(lane);
 
-  /** As if it had not been claimed, unless something of it is recorded: then the attempt counts. */
+  /** As if it had not been claimed; one that goes on has to know of this run. */
   #giveBack(run: JobRun): void {
-    if (run.hasParts) this.#pump.end(run, { kind: "retry", delayMs: 0, note: { error: "The process stopped" } });
+    if (run.startedAt > 0 && this.#options.handlers.goesOn(run.job.kind))
+      this.#pump.end(run, { kind: "retry", delayMs: 0, note: { error: "The process stopped" } });
     else this.#pump.release(run.job.seq);
   }
 
@@ -224,7 +225,7 @@ class Session implements JobSession {
         this.#tend();
       },
       onFree: (run, ranMs) => {
-        this.#lanes.finished(run.lane, clock.now(), ranMs);
+        this.#lanes.finished(run.lane, clock.now(), handlers.goesOn(run.job.kind) ? null : ranMs);
         this.#bell.ring();
       },
       onLost: () => {

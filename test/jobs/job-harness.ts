@@ -47,6 +47,7 @@ export interface HarnessOptions extends Partial<Omit<JobEngineOptions, "handlers
   readonly world?: World;
   readonly laneConcurrency?: JobHandler["laneConcurrency"];
   readonly laneAlone?: boolean;
+  readonly goesOn?: boolean;
   /** By kind; jobs are of kind "work" unless they say otherwise. */
   readonly behaviours?: Readonly<Record<string, Behaviour>>;
 }
@@ -77,6 +78,7 @@ export function createHarness(options: HarnessOptions = {}): Harness {
     kind,
     laneConcurrency: options.laneConcurrency ?? 10,
     laneAlone: options.laneAlone ?? false,
+    goesOn: options.goesOn ?? false,
     run(job, context) {
       calls.push({ id: job.id, attempt: job.attempt, at: clock.now() - START, job, context });
       return behave(job, context);

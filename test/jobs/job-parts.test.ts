@@ -166,6 +166,70 @@ describe("parts of a job", () => {
   });
 });
 
+describe("a job that goes on", () => {
+  it("knows by its attempt of a run that a stop has ended, after all of its parts", async () => {
+    const parts = Array.from({ length: 1_300 }, (_, n) => `part ${n}`);
+    const h = await startWhole(
+      async (_, context) => {
+        for (const part of parts) void context.record(write(part));
+        return hang();
+      },
+      { goesOn: true },
+    );
+    const stopped = h.engine.stop({ drainMs: 0 });
+    await h.advance(1_000);
+    await stopped;
+    const recorded = await Promise.all(parts.map((part) => h.store.reader.readMeta(part)));
+    assert.equal(recorded.filter((value) => value === "yes").length, parts.length);
+    const { state, attempt } = await h.job("whole");
+    assert.deepEqual([state, attempt], ["ready", 1]);
+    h.engine.start();
+    await h.advance(100);
+    assert.equal(h.calls.at(-1)?.attempt, 2);
+  });
+
+  it("another one is given back as if it had never been claimed", async () => {
+    const h = await startWhole(hang);
+    const stopped = h.engine.stop({ drainMs: 0 });
+    await h.advance(1_000);
+    await stopped;
+    assert.equal((await h.job("whole")).attempt, 0);
+  });
+
+  it("has no last attempt, however long each takes", async () => {
+    for (const goesOn of [true, false]) {
+      const h = createHarness({ goesOn, behaviours: { work: hang } });
+      h.engine.start();
+      await h.enqueue({ id: "whole", attempt: 40 });
+      await h.advance(1_000_000);
+      assert.equal((await h.job("whole")).state === "dead", !goesOn);
+    }
+  });
+
+  it("does not make its lane a slow one", async () => {
+    for (const goesOn of [true, false]) {
+      const gate = createGate();
+      const seen: string[] = [];
+      const behaviours: Readonly<Record<string, Behaviour>> = {
+        work: async (job, context) => {
+          if (job.id === "whole") await gate.opened;
+          else seen.push(context.enterLane("work:whole") ? "quick" : "slow");
+          return { kind: "done" };
+        },
+      };
+      const h = createHarness({ goesOn, behaviours });
+      h.engine.start();
+      await h.enqueue({ id: "whole", lane: "work:whole" });
+      await h.advance(2_000);
+      gate.open();
+      await h.rest();
+      await h.enqueue({ id: "other" });
+      await h.rest();
+      assert.deepEqual(seen, [goesOn ? "quick" : "slow"]);
+    }
+  });
+});
+
 describe("a place in another lane", () => {
   const enterAndHold =
     (gate: { readonly opened: Promise<void> }, seen: string[], lane = "other"): Behaviour =>

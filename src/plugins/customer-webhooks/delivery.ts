@@ -96,7 +96,9 @@ export interface NextAttempt {
 
 /** Writes the job of a delivery whose next attempt has a row. */
 export async function enqueueDelivery(tx: Tx, target: DeliveryTarget, next: NextAttempt): Promise<void> {
-  await tx.enqueueJob(planJob(target, next));
+  const job = planJob(target, next);
+  // One of that name has ended when the event's id was dispatched again after its retention.
+  if (!(await tx.enqueueJob(job))) await tx.requeueJob(job.id, job.dueAt);
 }
 
 /** Which attempts of a delivery are looked for. */

@@ -70,6 +70,7 @@ function createFanOutJob({ data, reader, audience, random }: FanOutOptions): Job
     });
   return {
     kind: FAN_OUT_KIND,
+    goesOn: true,
     laneConcurrency: 1,
     async run(job, context): Promise<JobOutcome> {
       try {
@@ -78,7 +79,7 @@ function createFanOutJob({ data, reader, audience, random }: FanOutOptions): Job
         let afterId: string | null = null;
         do {
           if (context.isAborted) return { kind: "retry", delayMs: 0 };
-          // Only one that was claimed before can meet deliveries that it has written.
+          // Only one that was run before can meet deliveries that it has written.
           afterId = await runBatch(readEvent(row), afterId, job.attempt > 1);
         } while (afterId !== null);
         return { kind: "done" };

@@ -25,6 +25,8 @@ const SLICE = 32;
 const SENDS_AT_ONCE = 48;
 /** A send that takes longer than this is not waited for. */
 const SLOW_MS = 250;
+/** Unrecorded sends of one process: the engine would hold no more jobs at once. */
+const MAX_BACKLOG = 1_024;
 const RETRY = { baseMs: 1_000, maxMs: 300_000 } as const;
 
 export interface FirstRoundOptions extends AttemptParts {
@@ -52,8 +54,8 @@ async function stillWaiting(
   const pending = new Set(rows.filter(({ status }) => status === "pending").map(({ id }) => id));
   const left = new Set<Waiting>();
   for (const one of slice) {
-    const isAlone = event && (await reader.getJob(deliveryIdOf(one.endpointId, event)));
-    if (pending.has(one.attemptId) && !isAlone) left.add(one);
+    const job = event && (await reader.getJob(deliveryIdOf(one.endpointId, event)));
+    if (pending.has(one.attemptId) && (!job || job.finishedAt !== null)) left.add(one);
   }
   return left;
 }
@@ -61,7 +63,33 @@ async function stillWaiting(
 /** Makes one attempt and records it. `leave` is called once nothing is sent any more. */
 type MakeAttempt = (one: Waiting, subject: Subject, round: Round, leave: () => void) => Promise<void>;
 
-function createAttempt(options: AttemptParts): MakeAttempt {
+/** Sends that have ended and are not recorded: what would be sent again after a crash. While there are many, none begins. */
+interface Backlog {
+  enter(): void;
+  leave(): void;
+  /** Resolves when there are few. */
+  room(): Promise<void>;
+}
+
+function createBacklog(): Backlog {
+  let size = 0;
+  const waiting: (() => void)[] = [];
+  const room = async (): Promise<void> => {
+    if (size < MAX_BACKLOG) return;
+    await new Promise<void>((resolve) => void waiting.push(resolve));
+    return room();
+  };
+  return {
+    enter: () => void (size += 1),
+    leave() {
+      size -= 1;
+      for (const resume of waiting.splice(0)) resume();
+    },
+    room,
+  };
+}
+
+function createAttempt(options: AttemptParts, backlog: Backlog): MakeAttempt {
   const { clock, send, record } = options;
   return async ({ endpointId, attemptId }, subject, { eventKey, context }, leave) => {
     const { event, endpoint } = subject;
@@ -71,7 +99,7 @@ function createAttempt(options: AttemptParts): MakeAttempt {
     };
     // One that is in order by now needs a job that waits for those before it.
     const leaveLane = endpoint && (endpoint.ordered ? undefined : context.enterLane(laneOf(endpointId)));
-    if (endpoint && !leaveLane) {
+    if (event && endpoint && !leaveLane) {
       leave();
       return handOver();
     }
@@ -89,14 +117,19 @@ function createAttempt(options: AttemptParts): MakeAttempt {
       if (nextAt === null || next === undefined || !event || !endpoint) return;
       await enqueueDelivery(tx, { event, endpoint }, { attemptId: next, nowMs, dueAt: Math.ceil(nextAt), tries: 1 });
     };
+    backlog.enter();
     // What cannot be recorded is this one's trouble, not that of its round.
-    await context.record(settle).catch(handOver);
+    await context
+      .record(settle)
+      .catch(handOver)
+      .finally(() => backlog.leave());
   };
 }
 
 export function createFirstRoundJob(options: FirstRoundOptions): JobHandler {
   const { clock, load } = options;
-  const attempt = createAttempt(options);
+  const backlog = createBacklog();
+  const attempt = createAttempt(options, backlog);
   const gate = createSendGate({ places: SENDS_AT_ONCE, slowMs: SLOW_MS, clock });
 
   /** Begins the attempts of a slice as their turns come, and adds them to those under way. */
@@ -109,6 +142,7 @@ export function createFirstRoundJob(options: FirstRoundOptions): JobHandler {
     for (const [i, one] of slice.entries()) {
       const subject = subjects[i];
       if (!subject || left?.has(one) === false) continue;
+      await backlog.room();
       const leave = await gate.enter(subject.event?.applicationId ?? "");
       if (round.context.isAborted) return leave();
       const made = attempt(one, subject, round, leave);
@@ -133,6 +167,7 @@ export function createFirstRoundJob(options: FirstRoundOptions): JobHandler {
 
   return {
     kind: ROUND_KIND,
+    goesOn: true,
     laneConcurrency: ROUNDS_AT_ONCE,
     async run(job, context): Promise<JobOutcome> {
       const { eventKey, waiting } = roundOf(job);

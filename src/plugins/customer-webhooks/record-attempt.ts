@@ -79,6 +79,11 @@ export function createRecorder({ data, clock, health }: RecorderOptions): Record
     const { delivery, subject, ended, nextAt } = record;
     const { event, endpoint } = subject;
     const writer = data().within(INTERNAL, tx);
+    // Only then would a second record of the same attempt, after a commit whose answer was lost, plan a second next one.
+    if (record.isFirst && nextAt !== null) {
+      const row = await tx.get(data().model.entity(ATTEMPT).table.name, delivery.attemptId);
+      if (row && row.status !== "pending") return undefined;
+    }
     const pending = record.isFirst ? { id: delivery.attemptId, attempt: 1 } : await findPending(tx, delivery);
     const attempt = Number(pending?.attempt ?? record.tries);
     const rowId = pending?.id ?? (await replace(writer, subject, attempt));

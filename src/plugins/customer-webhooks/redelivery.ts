@@ -46,6 +46,9 @@ interface Place {
   readonly id: string;
 }
 
+/** A round is over by then, or nobody runs jobs: a row that still waits may be sent again by hand. */
+const MAX_ROUND_MS = 86_400_000;
+
 const LIVE: ReadonlySet<Job["state"]> = new Set<Job["state"]>(["ready", "leased", "blocked"]);
 
 /** Events of the endpoint's application in the window. */
@@ -88,7 +91,8 @@ export function createRedelivery({ data, clock }: { readonly data: () => Data; r
   /** Whether its first attempt is still to be made, or under way, in the round of its event. */
   const isInRound = async (tx: Tx, { endpoint, event }: DeliveryTarget): Promise<boolean> => {
     const query = { endpointId: endpoint.id, eventId: event.eventId };
-    return (await findAttempt(tx, tableOf(ATTEMPT), query))?.status === "pending";
+    const last = await findAttempt(tx, tableOf(ATTEMPT), query);
+    return last?.status === "pending" && clock.now() - Date.parse(last.scheduledAt as string) < MAX_ROUND_MS;
   };
 
   const hasSucceeded = async (writer: DataWriter, { endpoint, event }: DeliveryTarget): Promise<boolean> => {
