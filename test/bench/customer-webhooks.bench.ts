@@ -9,9 +9,10 @@ import { BINARY, script, serverEnv, startReceiver } from "./bench-app.ts";
 import { type Figure, judged, percentile } from "./figure.ts";
 
 const ENDPOINTS = 1_000;
-/** As many deliveries in all as the bare loop has requests. */
-const EVENTS = 20;
-const BARE_REQUESTS = 20_000;
+/** The bare loop and events take turns, so that a busy machine is as busy for both. */
+const ROUNDS = 4;
+const EVENTS = 6;
+const BARE_REQUESTS = 6_000;
 const TENANTS = 100;
 const RATE = 200;
 const SECONDS = 8;
@@ -66,11 +67,7 @@ async function bareRate(url: string): Promise<number> {
 }
 
 /** Deliveries a second of one event to every endpoint, the best of several events. */
-async function fanOutRate(server: Server, receiver: Child, url: string): Promise<number> {
-  await createEndpoints(
-    server,
-    Array.from({ length: ENDPOINTS }, (_, n) => ({ applicationId: "big", url: `${url}/${n}` })),
-  );
+async function fanOutRate(server: Server, receiver: Child): Promise<number> {
   let best = 0;
   for (let event = 0; event < EVENTS; event++) {
     receiver.send(`expect ${ENDPOINTS}`);
@@ -81,6 +78,23 @@ async function fanOutRate(server: Server, receiver: Child, url: string): Promise
     best = Math.max(best, ENDPOINTS / ((performance.now() - startedMs) / 1_000));
   }
   return best;
+}
+
+async function fanOut(folder: string, receiver: Child, url: string): Promise<Figure> {
+  const server = await startServer(folder);
+  try {
+    const endpoints = Array.from({ length: ENDPOINTS }, (_, n) => ({ applicationId: "big", url: `${url}/${n}` }));
+    await createEndpoints(server, endpoints);
+    let [bare, perSecond] = [0, 0];
+    for (let round = 0; round < ROUNDS; round++) {
+      bare = Math.max(bare, await bareRate(url));
+      perSecond = Math.max(perSecond, await fanOutRate(server, receiver));
+    }
+    const detail = `${Math.round(perSecond)}/s end to end against ${Math.round(bare)}/s bare, the best of each`;
+    return judged({ name: "one event to 1,000", value: perSecond / bare, unit: "× bare", detail }, ">=", 0.4);
+  } finally {
+    await server.pylon.stop("SIGKILL");
+  }
 }
 
 /** Milliseconds from the event to its arrival at the healthy endpoints, at a steady rate over all tenants. */
@@ -132,15 +146,10 @@ export async function customerWebhooksBench(): Promise<Figure[]> {
   const { receiver, port } = await startReceiver();
   const url = `http://127.0.0.1:${port}/hook`;
   try {
-    return await withFolder(async (folder) => {
-      const bare = await bareRate(url);
-      const server = await startServer(join(folder, "fan-out"));
-      const perSecond = await fanOutRate(server, receiver, url);
-      await server.pylon.stop("SIGKILL");
-      const detail = `${Math.round(perSecond)}/s end to end against ${Math.round(bare)}/s bare`;
-      const ratio = judged({ name: "one event to 1,000", value: perSecond / bare, unit: "× bare", detail }, ">=", 0.4);
-      return [ratio, await isolation(join(folder, "isolation"), receiver, url)];
-    });
+    return await withFolder(async (folder) => [
+      await fanOut(join(folder, "fan-out"), receiver, url),
+      await isolation(join(folder, "isolation"), receiver, url),
+    ]);
   } finally {
     await receiver.stop();
   }
