@@ -17,12 +17,12 @@ import type { JobLog } from "./job-log.ts";
 import type { JobRun } from "./job-run.ts";
 import type { JobRunner } from "./job-runner.ts";
 import type { LaneClaim, LaneSchedule } from "./lane-schedule.ts";
+import { PART_BATCHES, planBatch } from "./plan-batch.ts";
 
 /** How long an outcome waits for company while other jobs are under way: a commit costs as much for one as for a hundred. */
 const LINGER_MS = 10;
-/** How long a part of an outcome does, and batches that parts may fill: nobody waits for them but the job itself. */
+/** How long a part of an outcome does: nobody waits for it but the job itself. */
 const PART_LINGER_MS = 50;
-const PART_BATCHES = 2;
 const FIRST_STORE_PAUSE_MS = 100;
 const MAX_STORE_PAUSE_MS = 5000;
 /** After so many failures in a row that blame nobody, callbacks are tried one by one. */
@@ -58,39 +58,6 @@ export interface JobPumpOptions {
   readonly maxBatch: number;
   /** After each batch: lanes have moved, the clock timer may have to. */
   readonly onBatch: () => void;
-}
-
-/** What decides when the next batch runs. */
-export interface PumpLoad {
-  /** Outcomes and releases waiting. */
-  readonly waiting: number;
-  /** Parts of outcomes waiting: nothing is free once they are recorded, so they wait for a full batch. */
-  readonly parts: number;
-  readonly active: number;
-  /** What may still bring company: runs, but those that wait for a part to be recorded, and what they do in other lanes. */
-  readonly underWay: number;
-  readonly readyLanes: number;
-  readonly capacity: number;
-  readonly maxBatch: number;
-}
-
-/**
- * When to run a batch. At once when it would be half full, or when nothing else is under way to wait for; otherwise what
- * there is lingers for company, and what is only a part of an outcome lingers for longer.
- */
-export function planBatch(load: PumpLoad): "now" | "soon" | "later" | "idle" {
-  const half = Math.max(1, Math.floor(Math.min(load.maxBatch, load.capacity) / 2));
-  const free = load.capacity - load.active;
-  const canClaim = load.readyLanes > 0 && free > 0;
-  if (load.waiting + load.parts === 0 && !canClaim) return "idle";
-  if (
-    load.waiting >= half ||
-    load.parts >= load.maxBatch * PART_BATCHES ||
-    load.underWay === 0 ||
-    (canClaim && free >= half)
-  )
-    return "now";
-  return load.waiting > 0 || canClaim ? "soon" : "later";
 }
 
 export interface JobPump {

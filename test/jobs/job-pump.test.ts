@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { planBatch } from "../../src/jobs/job-pump.ts";
+import { planBatch } from "../../src/jobs/plan-batch.ts";
 import { storeError } from "../../src/store/store-errors.ts";
 import type { Store, Tx } from "../../src/store/store.ts";
 import { createMemoryStore } from "../support/memory-store.ts";
