@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { z } from "zod";
+import { definePluginType, type Plugin } from "../../../src/plugin/plugin.ts";
 import { type Sent, type TestApp, withApp } from "../app-harness.ts";
 import { attemptsOf, bodyOf, createEndpoint, customers, tokenOf, verify } from "./customers.ts";
 
@@ -241,6 +243,33 @@ describe("one event to many endpoints", () => {
       await instance.advance(300);
       assert.equal(await tally(instance), `dead ${MANY}`);
       assert.equal(instance.sent.length, 0);
+    });
+  });
+
+  it("hands over what it cannot record, and records the others", async () => {
+    // In the round's commit, and once more by itself: the job that follows can be recorded.
+    let refusals = 2;
+    const refusing: Plugin = definePluginType({
+      name: "refusing",
+      config: z.unknown(),
+      setup: () => ({
+        hooks: {
+          within({ entity, op, after }) {
+            const isMeant = entity === "WebhookAttempt" && op === "update" && String(after?.["url"]).includes("//e5.");
+            if (isMeant && refusals-- > 0) throw new Error("not this one");
+          },
+        },
+      }),
+    });
+    const app = customers({}, { extra: [refusing], plugins: [{ name: "refusing" }] });
+    await withApp(app.options, async (instance) => {
+      await createMany(instance);
+      await app.dispatch(instance, { type: "a", data: 1 });
+      await instance.advance(500);
+      assert.equal(refusals, -1);
+      assert.equal(await tally(instance), `succeeded ${MANY}`);
+      assert.deepEqual(await jobsOf(instance), [1, 1]);
+      assert.equal(instance.sent.length, MANY + 1);
     });
   });
 
