@@ -23,5 +23,6 @@ export function toTableSpec(entity: EntityDef): TableSpec {
     name: entity.name,
     columns: entity.fields.map((field) => ({ name: field.name, type: columnTypeOf(field.type) })),
     indexes: indexesOf(entity),
+    ...(entity.clusteredBy === undefined ? {} : { clusteredBy: entity.clusteredBy }),
   };
 }

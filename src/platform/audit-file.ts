@@ -35,7 +35,7 @@ const PACKED_SQL = `SELECT
     json_array('${ENTRY_FORMAT}', logId, id, actorType, actorId, tenantId, entity, rowId, operation, payloadHash, createdAt),
     '\n', iif(typeof(signature) = 'text', signature, ''), '\n'), '') AS BLOB) AS bytes,
   json_group_array(coalesce(requestId, '')) AS requests
-  FROM "${AUDIT_LOG}" INDEXED BY "${AUDIT_LOG}_by_seq" WHERE seq BETWEEN ?1 AND ?1 + ${TILE_WIDTH - 1}`;
+  FROM "${AUDIT_LOG}" WHERE seq BETWEEN ?1 AND ?1 + ${TILE_WIDTH - 1}`;
 
 /** Undefined where the database refuses: that is reported by whoever reads the same entry by entry. */
 function attempt<T>(run: () => T): T | undefined {
@@ -65,12 +65,15 @@ function* batches(rows: Iterable<unknown>, logId: string): Generator<readonly Au
   if (batch.length > 0) yield batch;
 }
 
-/** Reads packed tiles. Undefined when the database does not have what that takes, such as the index over places. */
+/** Whether rows are found by their places: as rowids, or by an index. Otherwise each question would read all of them. */
+function hasPlaces(db: DatabaseSync): boolean {
+  const plan = db.prepare(`EXPLAIN QUERY PLAN ${PACKED_SQL}`).all(0n) as { readonly detail: string }[];
+  return plan.every(({ detail }) => detail.startsWith("SEARCH"));
+}
+
+/** Reads packed tiles. Undefined when the database does not have what that takes. */
 function createPacker(db: DatabaseSync): ((index: number) => PackedTile | undefined) | undefined {
-  const statement = attempt(() => {
-    const column = db.prepare("SELECT name FROM pragma_index_info(?) WHERE seqno = 0").get(`${AUDIT_LOG}_by_seq`);
-    return column?.["name"] === "seq" ? db.prepare(PACKED_SQL) : undefined;
-  });
+  const statement = attempt(() => (hasPlaces(db) ? db.prepare(PACKED_SQL) : undefined));
   if (!statement) return undefined;
   return (index) => {
     // A bigint, for a number would make places fractions.

@@ -30,6 +30,11 @@ export interface TableSpec {
   readonly name: string;
   readonly columns: readonly ColumnSpec[];
   readonly indexes: readonly IndexSpec[];
+  /**
+   * An int column that a unique index is over. A store that can keeps the rows in its order, and needs no index for it; a row
+   * without a value there gets one (SQLite, for a table that it makes).
+   */
+  readonly clusteredBy?: string;
 }
 
 /** `eq null` is "is null"; `ne v` includes nulls. `contains` is a literal substring, ASCII case ignored. */

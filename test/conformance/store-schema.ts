@@ -2,7 +2,16 @@
 
 import assert from "node:assert/strict";
 
-import type { ColumnSpec, ColumnType, SchemaStep, Store, TableSpec, Value } from "../../src/store/store.ts";
+import type {
+  ColumnSpec,
+  ColumnType,
+  IndexSpec,
+  Row,
+  SchemaStep,
+  Store,
+  TableSpec,
+  Value,
+} from "../../src/store/store.ts";
 import { createTables, findIds, hasCode, insertAll, newJob, type StoreTest } from "./store-fixture.ts";
 
 const PART: TableSpec = {
@@ -107,6 +116,48 @@ function testSteps(test: StoreTest): void {
     await assert.rejects(store.reader.find("Part", { limit: 1 }), hasCode("STORE_FAILED"));
     await store.changeSchema([{ kind: "create-table", table }], nothing);
     assert.deepEqual(await findIds(store, "Part"), []);
+  });
+
+  test("create-table that is clustered: rows are found, ordered and kept apart by that column, and by their ids", async ({
+    store,
+  }) => {
+    const table: TableSpec = {
+      ...PART,
+      indexes: [
+        { name: "Part_stock", columns: ["stock"], unique: true },
+        { name: "Part_label", columns: ["label"], unique: false },
+      ],
+      clusteredBy: "stock",
+    };
+    const part = (id: string, stock: number, label = "bolt"): Row => ({ id, stock, label });
+    store.describe([table]);
+    await changeTwice(store, { kind: "create-table", table });
+    await changeTwice(store, { kind: "create-index", table: "Part", index: table.indexes[0] as IndexSpec });
+    await insertAll(store, "Part", [part("c", 1), part("a", 2 ** 40), part("b", 0)]);
+    const order = { column: "stock", descending: true };
+    assert.deepEqual(
+      (await store.reader.find("Part", { order, limit: 2 })).map(({ id }) => id),
+      ["a", "c"],
+    );
+    const after = { value: 1, id: "c" };
+    assert.deepEqual(await store.reader.find("Part", { order, after, limit: 2 }), [part("b", 0)]);
+    assert.deepEqual(await store.reader.get("Part", "a"), part("a", 2 ** 40));
+    assert.deepEqual(
+      await store.reader.find("Part", { where: [{ column: "stock", op: "eq", value: null }], limit: 2 }),
+      [],
+    );
+    const taken = store.write((tx) => tx.insert("Part", part("d", 1)));
+    assert.deepEqual(await taken, { kind: "conflict", columns: ["stock"] });
+    const known = store.write((tx) => tx.insertMany("Part", [part("a", 7)]));
+    assert.deepEqual(await known, { kind: "conflict", columns: ["id"] });
+    assert.deepEqual(await store.write((tx) => tx.update("Part", "b", { stock: 5 })), { kind: "updated" });
+    assert.deepEqual(await store.write((tx) => tx.update("Part", "b", { stock: 1 })), {
+      kind: "conflict",
+      columns: ["stock"],
+    });
+    assert.equal(await store.write((tx) => tx.delete("Part", "c")), true);
+    assert.deepEqual(await findIds(store, "Part"), ["a", "b"]);
+    assert.equal((await store.reader.get("Part", "b"))?.stock, 5);
   });
 
   test("add-column gives nulls and keeps the rest", async ({ store }) => {

@@ -131,6 +131,48 @@ describe("a SQLite store's settings", () => {
       }
     }));
 
+  it("store rows in the order of what their table is clustered by, without an index for it", () =>
+    withSqlite(async ({ store, path }, { prepared, connections }) => {
+      const index = { name: "Part_stock", columns: ["stock"], unique: true };
+      const table = { name: "Part", columns: [{ name: "stock", type: "int" as const }], indexes: [index] };
+      const clustered = { ...table, clusteredBy: "stock" };
+      const indexes = (): string[] => {
+        const outside = sqlitePlatform.open(path);
+        const found = outside
+          .prepare("SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'Part'")
+          .all();
+        outside.close();
+        return (found as { name: string }[]).map(({ name }) => name).filter((name) => !name.startsWith("sqlite_"));
+      };
+      store.describe([clustered]);
+      const makeTwice = async (): Promise<void> => {
+        await store.changeSchema(
+          [{ kind: "create-table", table: { ...clustered, indexes: [] } }],
+          async () => undefined,
+        );
+        await store.changeSchema([{ kind: "create-table", table: clustered }], async () => undefined);
+        await store.changeSchema([{ kind: "create-index", table: "Part", index }], async () => undefined);
+      };
+      await makeTwice();
+      assert.deepEqual(indexes(), []);
+      await insertAll(store, "Part", [{ id: "b", stock: 1 }]);
+      const before = new Set(prepared);
+      const order = { column: "stock", descending: true };
+      await store.reader.find("Part", { order, where: [{ column: "stock", op: "gte", value: 1 }], limit: 5 });
+      await store.reader.find("Part", { where: [{ column: "stock", op: "eq", value: 1 }], limit: 5 });
+      const asked = [...prepared].filter((sql) => !before.has(sql));
+      const plans = asked.flatMap((sql) => connections[0]!.prepare(`EXPLAIN QUERY PLAN ${sql}`).all());
+      assert.equal(plans.length, 2);
+      for (const plan of plans)
+        assert.match((plan as { detail: string }).detail, /^SEARCH Part USING INTEGER PRIMARY KEY/);
+
+      // As an earlier version has made it.
+      await store.changeSchema([{ kind: "drop-table", table: "Part" }], async () => undefined);
+      await store.changeSchema([{ kind: "create-table", table }], async () => undefined);
+      await makeTwice();
+      assert.deepEqual(indexes(), ["Part_stock"]);
+    }));
+
   it("compile each question once, whatever is asked with it", () =>
     withSqlite(async ({ store }, { connections }) => {
       await createTables(store);

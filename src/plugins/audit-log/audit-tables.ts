@@ -33,6 +33,8 @@ export const auditLogEntity: EntityDef = {
     { name: "by_seq", fields: ["seq"], unique: true },
     { name: "by_row", fields: ["rowId"], unique: false },
   ],
+  // Entries are written and verified in the order of their places.
+  clusteredBy: "seq",
 };
 
 export function toEntry(row: Row): AuditEntry {

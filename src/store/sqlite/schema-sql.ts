@@ -1,7 +1,7 @@
 // Schema steps as SQLite statements, and the tables that Pylon itself needs. Tables are STRICT; `NOT NULL` and foreign
 // keys stay out: the write path validates, and a constraint that fails at COMMIT would take its neighbours down with it.
 
-import type { ColumnType, IndexSpec, SchemaStep, TableSpec } from "../store.ts";
+import type { ColumnSpec, ColumnType, IndexSpec, SchemaStep, TableSpec } from "../store.ts";
 import type { SqliteConnection } from "./sqlite-client.ts";
 import { quote } from "../table-columns.ts";
 
@@ -43,14 +43,6 @@ export const SYSTEM_SQL: readonly string[] = [
      PRIMARY KEY (job_seq, started_at, number)) STRICT, WITHOUT ROWID`,
 ];
 
-function createTableSql(table: TableSpec): string[] {
-  const columns = table.columns.map((column) => `, ${quote(column.name)} ${SQL_TYPES[column.type]}`).join("");
-  return [
-    `CREATE TABLE IF NOT EXISTS ${quote(table.name)} ("id" TEXT PRIMARY KEY NOT NULL${columns}) STRICT`,
-    ...table.indexes.map((index) => createIndexSql(table.name, index)),
-  ];
-}
-
 /** Ends with the id, which every order ends with: rows that share a value are read in order and not sorted. */
 function createIndexSql(table: string, { name, columns, unique }: IndexSpec): string {
   const all = unique || columns.includes("id") ? columns : [...columns, "id"];
@@ -61,6 +53,8 @@ function createIndexSql(table: string, { name, columns, unique }: IndexSpec): st
 export interface PresentSchema {
   /** The SQL type of a column; undefined when there is no such column. */
   typeOf(table: string, column: string): string | undefined;
+  /** The column that is the table's rowid; undefined when none is. */
+  rowIdOf(table: string): string | undefined;
   /** The indexes that a column is part of. */
   indexesOf(table: string, column: string): readonly { readonly name: string; readonly sql: string }[];
 }
@@ -71,12 +65,40 @@ export function readPresentSchema(connection: SqliteConnection): PresentSchema {
       const found = connection.prepare(`SELECT type FROM pragma_table_info(?) WHERE name = ?`).get(table, column);
       return (found as { type: string } | undefined)?.type;
     },
+    rowIdOf(table) {
+      const found = connection
+        .prepare(`SELECT name FROM pragma_table_info(?) WHERE pk = 1 AND type = 'INTEGER'`)
+        .get(table);
+      return (found as { name: string } | undefined)?.name;
+    },
     indexesOf(table, column) {
       const sql = `SELECT made.name, made.sql FROM sqlite_schema AS made, pragma_index_info(made.name) AS part
         WHERE made.type = 'index' AND made.tbl_name = ? AND made.sql IS NOT NULL AND part.name = ?`;
       return connection.prepare(sql).all(table, column) as { name: string; sql: string }[];
     },
   };
+}
+
+/** The column that a table is clustered by is its rowid (https://sqlite.org/lang_createtable.html#rowid). */
+function columnSql({ clusteredBy }: TableSpec, { name, type }: ColumnSpec): string {
+  return `, ${quote(name)} ${SQL_TYPES[type]}${name === clusteredBy ? " PRIMARY KEY" : ""}`;
+}
+
+/** The rowid is unique, and rows are found by it: an index over it would be a second one. */
+function isNeeded({ unique, columns }: IndexSpec, rowId: string | undefined): boolean {
+  return !unique || columns.length > 1 || columns[0] !== rowId;
+}
+
+function createTableSql(table: TableSpec, present: PresentSchema): string[] {
+  const { name, clusteredBy, indexes } = table;
+  // A table that an earlier version has made stays as it is.
+  const rowId = present.typeOf(name, "id") === undefined ? clusteredBy : present.rowIdOf(name);
+  const key = clusteredBy === undefined ? "PRIMARY KEY" : "UNIQUE";
+  const columns = table.columns.map((column) => columnSql(table, column)).join("");
+  return [
+    `CREATE TABLE IF NOT EXISTS ${quote(name)} ("id" TEXT ${key} NOT NULL${columns}) STRICT`,
+    ...indexes.filter((index) => isNeeded(index, rowId)).map((index) => createIndexSql(name, index)),
+  ];
 }
 
 /** Values as JavaScript and Postgres write them: no "1" for true, no "5.0" for 5. */
@@ -113,7 +135,7 @@ function convertColumnSql(step: Extract<SchemaStep, { kind: "convert-column" }>,
 export function stepSql(step: SchemaStep, present: PresentSchema): string[] {
   switch (step.kind) {
     case "create-table":
-      return createTableSql(step.table);
+      return createTableSql(step.table, present);
     case "drop-table":
       return [`DROP TABLE IF EXISTS ${quote(step.table)}`];
     case "add-column":
@@ -126,7 +148,7 @@ export function stepSql(step: SchemaStep, present: PresentSchema): string[] {
       if (present.typeOf(step.table, step.column.name) === SQL_TYPES[step.column.type]) return [];
       return convertColumnSql(step, present);
     case "create-index":
-      return [createIndexSql(step.table, step.index)];
+      return isNeeded(step.index, present.rowIdOf(step.table)) ? [createIndexSql(step.table, step.index)] : [];
     case "drop-index":
       return [`DROP INDEX IF EXISTS ${quote(step.index)}`];
   }

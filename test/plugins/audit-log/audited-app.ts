@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 
 import type { AuditEntry } from "../../../src/plugins/audit-log/audit-entry.ts";
 import { storeSource } from "../../../src/plugins/audit-log/audit-source.ts";
+import type { SchemaStep } from "../../../src/store/store.ts";
 import { type AuditEvidence, type AuditReport, verifyAudit } from "../../../src/plugins/audit-log/verify-audit.ts";
 import { type AppOptions, type TestApp, withApp } from "../app-harness.ts";
 
@@ -15,8 +16,25 @@ export interface AuditedOptions extends AppOptions {
 
 export const SIGNED = { entities: ["Order"], sign_entries: true, signing_key_env: "AUDIT_SIGNING_KEY" };
 
+/** Where rows can wait for the value that others are stored in the order of. */
+function unclustered(step: SchemaStep): SchemaStep {
+  if (step.kind !== "create-table") return step;
+  const { clusteredBy: _, ...table } = step.table;
+  return { ...step, table };
+}
+
 /** Where the store says that its writers work at the same time, entries get their place from the sequencer. */
-export const SEQUENCED: AppOptions = { wrapStore: (store) => ({ ...store, writesConcurrently: true }) };
+export const SEQUENCED: AppOptions = {
+  wrapStore: (store) => ({
+    ...store,
+    writesConcurrently: true,
+    changeSchema: (steps, run) =>
+      store.changeSchema(
+        async (reader) => (typeof steps === "function" ? await steps(reader) : steps).map(unclustered),
+        run,
+      ),
+  }),
+};
 
 export function withAudit(
   { audit = SIGNED, ...options }: AuditedOptions,

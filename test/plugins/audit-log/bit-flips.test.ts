@@ -92,7 +92,10 @@ test("every flipped bit is found", async () => {
       const codes = findings.map(({ code }) => code).filter((code) => code !== "FRESHNESS_UNPROVEN");
       expect({ table: cell.table, column: cell.column, bit, found: codes.length > 0 }).toMatchObject({ found: true });
       file.edit((db) => {
-        db.prepare(`UPDATE "${cell.table}" SET "${cell.column}" = ? WHERE _rowid_ = ?`).run(cell.value, cell.rowid);
+        // The place of an entry may be what it is stored by.
+        const where = cell.column === "seq" ? `seq = ${sql}` : "_rowid_ = ?";
+        const row = cell.column === "seq" ? value : cell.rowid;
+        db.prepare(`UPDATE "${cell.table}" SET "${cell.column}" = ? WHERE ${where}`).run(cell.value, row);
       });
     }
     expect((await file.verify()).findings.map(({ code }) => code)).toEqual(["FRESHNESS_UNPROVEN"]);

@@ -43,6 +43,19 @@ export interface LogFile {
   remove(): Promise<void>;
 }
 
+/** Makes the table again, with changes to its SQL. */
+export function remake(db: DatabaseSync, change: (sql: string) => string): void {
+  const { sql } = db.prepare("SELECT sql FROM sqlite_schema WHERE name = 'AuditLog'").get() as { sql: string };
+  db.exec(change(sql).replace('"AuditLog"', '"Remade"'));
+  db.exec("INSERT INTO Remade SELECT * FROM AuditLog; DROP TABLE AuditLog; ALTER TABLE Remade RENAME TO AuditLog");
+}
+
+/** As it is where rows are not stored in the order of their places: anything can be there as a place, or none. */
+export function uncluster(db: DatabaseSync, indexSql = "CREATE UNIQUE INDEX AuditLog_by_seq ON AuditLog (seq)"): void {
+  remake(db, (sql) => sql.replace('"seq" INTEGER PRIMARY KEY', '"seq" INTEGER'));
+  db.exec(indexSql);
+}
+
 let recorded = 0;
 
 async function openLog(path: string, key: string, config: object): Promise<OpenLog> {
