@@ -378,6 +378,52 @@ describe("group commit", () => {
     }));
 });
 
+describe("a batch", () => {
+  /** One write, and another one in each of the first turns of the event loop that are waited for. */
+  async function commit(others: number, msPerTurn = 0): Promise<{ readonly commits: number; readonly turns: number }> {
+    const recording = createRecordingPlatform();
+    const writes: Promise<void>[] = [];
+    let turns = 0;
+    let isWatched = false;
+    const write = (store: Store): void => void writes.push(insertAll(store, "Note", [note(`n${writes.length}`)]));
+    const defer = (task: () => void): void =>
+      sqlitePlatform.defer(() => {
+        if (isWatched && ++turns <= others) write(opened.store);
+        task();
+      });
+    const opened = await openTempSqlite({ ...recording, defer });
+    const { now } = performance;
+    try {
+      await createTables(opened.store);
+      const before = recording.runs("COMMIT");
+      isWatched = true;
+      // A turn takes as long as it is said to, however busy the machine is.
+      performance.now = () => turns * msPerTurn;
+      write(opened.store);
+      for (let known = 0; known < writes.length;) {
+        known = writes.length;
+        await Promise.all(writes);
+      }
+      return { commits: recording.runs("COMMIT") - before, turns };
+    } finally {
+      isWatched = false;
+      performance.now = now;
+      await opened.cleanup();
+    }
+  }
+
+  it("waits one turn of the event loop for one write", async () => {
+    assert.deepEqual(await commit(0), { commits: 1, turns: 1 });
+  });
+  it("waits for as long as each turn brings another one", async () => {
+    assert.deepEqual(await commit(5), { commits: 1, turns: 6 });
+  });
+  it("does not wait longer than a bound, whatever comes", async () => {
+    const { turns } = await commit(100, 0.5);
+    assert.ok(turns <= 3, `${turns} turns`);
+  });
+});
+
 describe("a full disk", () => {
   const TOO_LARGE = "x".repeat(1_000_000);
 

@@ -13,6 +13,8 @@ import type { OpenTx } from "./sqlite-tx.ts";
 /** A batch ends at either bound, so that the first of it does not wait long for its acknowledgement. */
 const MAX_BATCH = 256;
 const MAX_BATCH_MS = 4;
+/** How long a batch waits for more while more keeps coming. */
+const MAX_GATHER_MS = 1;
 
 interface Waiting {
   readonly run: (tx: Tx) => Promise<unknown>;
@@ -92,6 +94,19 @@ function separate(finished: readonly Finished[], error: unknown): Waiting[] {
   return finished.filter(({ items }) => !items).map(({ waiting }) => waiting);
 }
 
+/**
+ * Takes another turn of the event loop for as long as each one brings more writes: whoever was answered by the last commit is
+ * often about to ask for the next, and the more share one, the less each pays for it. Alone, a write waits one turn.
+ */
+async function gather(queue: readonly Waiting[], { defer, monotonicMs }: GroupCommitOptions): Promise<void> {
+  const startedAtMs = monotonicMs();
+  for (let known = 0; queue.length > known && queue.length < MAX_BATCH;) {
+    known = queue.length;
+    await new Promise<void>((resolve) => defer(resolve));
+    if (queue[0]?.exclusive || monotonicMs() - startedAtMs > MAX_GATHER_MS) return;
+  }
+}
+
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   const { connection } = options;
   const queue: Waiting[] = [];
@@ -148,8 +163,8 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
 
   const drain = async (): Promise<void> => {
     while (queue.length > 0) {
+      await gather(queue, options);
       await runBatch();
-      await new Promise<void>((resolve) => options.defer(resolve));
     }
     draining = false;
     for (const resolve of idle.splice(0)) resolve();
@@ -168,7 +183,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
         });
         if (draining) return;
         draining = true;
-        options.defer(() => void drain());
+        void drain();
       });
     },
     close() {
