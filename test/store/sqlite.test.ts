@@ -379,6 +379,20 @@ describe("group commit", () => {
 });
 
 describe("a batch", () => {
+  it("keeps what undoes small writes in memory, and of writes that may be large in files", () =>
+    withSqlite(async ({ store }, { connections }) => {
+      await createTables(store);
+      const places: unknown[] = [];
+      const look = async (): Promise<void> => void places.push(pragma(connections[0]!, "temp_store"));
+      await store.write(look);
+      await store.write(look, { exclusive: true });
+      await store.write(look);
+      await store.changeSchema([], look);
+      const [FILE, MEMORY] = [1, 2];
+      assert.deepEqual(places, [MEMORY, FILE, MEMORY, FILE]);
+      assert.deepEqual(await findIds(store, "Note"), []);
+    }));
+
   /** One write, and another one in each of the first turns of the event loop that are waited for. */
   async function commit(others: number, msPerTurn = 0): Promise<{ readonly commits: number; readonly turns: number }> {
     const recording = createRecordingPlatform();

@@ -49,6 +49,19 @@ export interface GroupCommitOptions {
   readonly onDue: (due: readonly LaneDue[]) => void;
 }
 
+/**
+ * Where SQLite keeps what undoes a savepoint, and what it sorts. A write that shares its commit is small: in memory it costs no
+ * file. What one of its own changes or sorts may be larger than memory.
+ */
+function createScratch(connection: SqliteConnection): (place: "MEMORY" | "FILE") => void {
+  let current = "";
+  return (place) => {
+    if (place === current) return;
+    connection.exec(`PRAGMA temp_store = ${place}`);
+    current = place;
+  };
+}
+
 /** Runs one callback; its writes stay in the open transaction, or are undone when it throws. */
 function createSavepointRunner({
   connection,
@@ -116,6 +129,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
 
   const [begin, commit] = [connection.prepare("BEGIN IMMEDIATE"), connection.prepare("COMMIT")];
   const runInSavepoint = createSavepointRunner(options);
+  const keepScratchIn = createScratch(connection);
 
   const rollBack = (): void => {
     if (connection.isTransaction) connection.exec("ROLLBACK");
@@ -135,6 +149,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     const finished: Finished[] = [];
     let due: readonly LaneDue[] = [];
     try {
+      keepScratchIn(queue[0]?.exclusive ? "FILE" : "MEMORY");
       begin.run();
       for (let next = takeNext(0, startedAtMs); next; next = takeNext(taken.length, startedAtMs)) {
         taken.push(next);
