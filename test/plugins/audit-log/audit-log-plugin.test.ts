@@ -14,6 +14,7 @@ import {
   codesOf,
   entriesOf,
   SEQUENCED,
+  UNCLUSTERED,
   SIGNED,
   SIGNING_KEY,
   verifyApp,
@@ -51,6 +52,7 @@ describe("the audit log beside feature flags", () => {
 for (const [name, setting] of [
   ["one writer", {}],
   ["many writers", SEQUENCED],
+  ["a table of an earlier version", UNCLUSTERED],
 ] as const) {
   describe(`the audit log with ${name}`, () => {
     it("records insert, update and delete with the rows before and after", () =>

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 
 import type { AuditEntry } from "../../../src/plugins/audit-log/audit-entry.ts";
 import { storeSource } from "../../../src/plugins/audit-log/audit-source.ts";
-import type { SchemaStep } from "../../../src/store/store.ts";
+import type { SchemaStep, Store } from "../../../src/store/store.ts";
 import { type AuditEvidence, type AuditReport, verifyAudit } from "../../../src/plugins/audit-log/verify-audit.ts";
 import { type AppOptions, type TestApp, withApp } from "../app-harness.ts";
 
@@ -23,18 +23,25 @@ function unclustered(step: SchemaStep): SchemaStep {
   return { ...step, table };
 }
 
-/** Where the store says that its writers work at the same time, entries get their place from the sequencer. */
-export const SEQUENCED: AppOptions = {
-  wrapStore: (store) => ({
+/** A store whose tables are as an earlier version has made them. */
+function withoutClusters(store: Store): Store {
+  return {
     ...store,
-    writesConcurrently: true,
     changeSchema: (steps, run) =>
       store.changeSchema(
         async (reader) => (typeof steps === "function" ? await steps(reader) : steps).map(unclustered),
         run,
       ),
-  }),
+  };
+}
+
+/** Where the store says that its writers work at the same time, entries get their place from the sequencer. */
+export const SEQUENCED: AppOptions = {
+  wrapStore: (store) => ({ ...withoutClusters(store), writesConcurrently: true }),
 };
+
+/** The table of entries as it was before their places were what it is stored by. */
+export const UNCLUSTERED: AppOptions = { wrapStore: withoutClusters };
 
 export function withAudit(
   { audit = SIGNED, ...options }: AuditedOptions,
