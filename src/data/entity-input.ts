@@ -30,6 +30,8 @@ export interface EntityCodec {
   parseFilterText(field: string, text: string): ValueResult;
   /** `id` and every field in declared order; an integer beyond 2^53 as its decimal text, which no reader rounds. */
   toJson(row: Row): JsonObject;
+  /** The JSON text of {@link toJson}. Whoever hears of one change asks for the same row, so the last one is kept. */
+  toText(row: Row): string;
 }
 
 /** More problems than this are not listed, so that an answer stays smaller than what it answers. */
@@ -218,16 +220,22 @@ export function compileEntity(entity: EntityDef): EntityCodec {
   const fields = entity.fields.map(fieldReader);
   const names = fields.map((field) => field.name);
   const byName = new Map([ID_FIELD, ...fields].map((field) => [field.name, field]));
+  const toJson = (row: Row): JsonObject => {
+    const json: Record<string, Json> = { id: row.id };
+    for (const name of names) json[name] = toJsonValue(row[name]);
+    return json;
+  };
+  let last: { readonly row: Row; readonly text: string } | undefined;
   return {
     entity,
     parseInsert: createReader(fields, true),
     parseUpdate: createReader(fields, false),
     parseFilterValue: (name, value) => filterValue(byName.get(name), name, value),
     parseFilterText: (name, text) => filterText(byName.get(name), name, text),
-    toJson(row) {
-      const json: Record<string, Json> = { id: row.id };
-      for (const name of names) json[name] = toJsonValue(row[name]);
-      return json;
+    toJson,
+    toText(row) {
+      if (last?.row !== row) last = { row, text: JSON.stringify(toJson(row)) };
+      return last.text;
     },
   };
 }

@@ -203,6 +203,18 @@ describe("toJson", () => {
   });
 });
 
+describe("toText", () => {
+  it("is the text of toJson, of whichever row is asked for", () => {
+    const rows: Row[] = [
+      { id: "r1", name: 'a "b"', count: 2n ** 60n, meta: { a: [1] } },
+      { id: "r1", name: "c" },
+    ];
+    for (const row of [...rows, ...rows, ...rows.toReversed()]) {
+      assert.equal(codec.toText(row), JSON.stringify(codec.toJson(row)));
+    }
+  });
+});
+
 describe("a codec, for any input", () => {
   const names = ["id", "name", "count", "ratio", "open", "at", "meta", "owner", "nope", "__proto__"];
   const value = fc.oneof(

@@ -31,8 +31,8 @@ function createShow({ include_fields: included, exclude_fields: excluded }: Audi
       shown = ["id", ...codec.entity.fields.map(({ name }) => name)].filter(isShown);
       shownOf.set(codec, shown);
     }
+    if (shown.length > codec.entity.fields.length) return codec.toText(row);
     const json = codec.toJson(row) as Readonly<Record<string, Json>>;
-    if (shown.length > codec.entity.fields.length) return JSON.stringify(json);
     const kept: Record<string, Json> = {};
     for (const name of shown) kept[name] = json[name] ?? null;
     return JSON.stringify(kept);

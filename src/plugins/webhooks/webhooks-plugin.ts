@@ -37,7 +37,7 @@ export const webhooksPlugin: Plugin = definePluginType({
       const matching = hooksOf(change);
       const row = change.after ?? change.before;
       if (matching.length === 0 || !row) return;
-      const shown = data().model.entity(change.entity).codec.toJson(row);
+      const shown = data().model.entity(change.entity).codec.toText(row);
       for (const hook of matching) {
         await tx.enqueueJob(planDelivery(hook, change, shown, `wh_${host.ulid(change.at)}`));
       }

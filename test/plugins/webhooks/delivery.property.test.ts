@@ -45,7 +45,11 @@ describe("the body of a delivery", () => {
       fc.property(fc.dictionary(text, fc.jsonValue()), text, fc.integer({ min: 0, max: 8.64e15 }), (fields, id, at) => {
         const data = JSON.parse(JSON.stringify({ id, ...fields })) as JsonObject;
         const change = { op: "insert", entity: "Order", id, before: null, after: null, at } as const;
-        const body = deliveryBody({ ...change, draft: {}, actor: ANONYMOUS, requestId: null }, data, "wh_1");
+        const body = deliveryBody(
+          { ...change, draft: {}, actor: ANONYMOUS, requestId: null },
+          JSON.stringify(data),
+          "wh_1",
+        );
         const read = JSON.parse(body) as Record<string, unknown>;
         assert.equal(Object.keys(read).join(), "event,entity,row_id,data,timestamp,delivery_id");
         assert.deepEqual(read["data"], data);
@@ -71,13 +75,13 @@ describe("a stored delivery", () => {
         const data = JSON.parse(JSON.stringify(fields)) as JsonObject;
         const rows = { before: null, after: null, draft: {}, actor: ANONYMOUS, requestId: null };
         const change = { op, entity: "Order", id: "o1", at: 1, ...rows } as const;
-        const planned = planDelivery(resolved, change, data, "wh_1");
+        const planned = planDelivery(resolved, change, JSON.stringify(data), "wh_1");
         assert.deepEqual(deliveryOf(planned as Job), {
           hook: given ?? "hooks[0]",
           url: target,
           event: op,
           entity: "Order",
-          body: deliveryBody(change, data, "wh_1"),
+          body: deliveryBody(change, JSON.stringify(data), "wh_1"),
         });
       }),
     );

@@ -88,7 +88,7 @@ describe("the body of a delivery", () => {
 
   it("is built from a change alone", () => {
     const change = { op: "delete", entity: "Order", id: "o1", before: { id: "o1" }, after: null, draft: {} } as const;
-    const body = deliveryBody({ ...change, actor: ANONYMOUS, requestId: null, at: 0 }, { id: "o1" }, "wh_1");
+    const body = deliveryBody({ ...change, actor: ANONYMOUS, requestId: null, at: 0 }, `{"id":"o1"}`, "wh_1");
     assert.equal(
       body,
       `{"event":"delete","entity":"Order","row_id":"o1","data":{"id":"o1"},"timestamp":"1970-01-01T00:00:00.000Z","delivery_id":"wh_1"}`,
