@@ -146,6 +146,11 @@ async function stepsLeft(
   return steps;
 }
 
+/** What a plan is made from. How rows are stored is a matter of the table that is there. */
+function remembered({ name, fields, indexes }: EntityDef): EntityDef {
+  return { name, fields, indexes };
+}
+
 /**
  * Applies a plan.
  *
@@ -163,7 +168,7 @@ export async function applyMigration(
   const destructive = plan.steps.filter((step) => step.destructive && step.rows > 0);
   if (destructive.length > 0 && !options.allowDestructive) throw refuse("MIGRATION_DESTRUCTIVE", destructive);
   const steps = plan.changes.flatMap((change) => (change.kind === "step" ? [change.step] : []));
-  const wanted = JSON.stringify(plan.entities);
+  const wanted = JSON.stringify(plan.entities.map(remembered));
   const remember = (tx: Tx): Promise<void> => tx.writeMeta(SCHEMA_KEY, wanted);
   // What needs no step is remembered too: a field that became optional has to be checked when it is required again.
   if (steps.length > 0) await store.changeSchema((reader) => stepsLeft(reader, plan, { steps, wanted }), remember);

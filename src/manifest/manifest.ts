@@ -36,7 +36,7 @@ export interface EntityDef {
   readonly fields: readonly FieldDef[];
   readonly indexes: readonly IndexDef[];
   /** Of Pylon's own entities: {@link TableSpec.clusteredBy}. */
-  readonly clusteredBy?: string | undefined;
+  readonly clusteredBy?: string;
 }
 
 /** Rules as text. The most particular one decides: `allowInsert` before `allowWrite` before `allow`. */
@@ -80,16 +80,11 @@ const indexSchema: z.ZodType<IndexDef> = z.strictObject({
   unique: z.boolean().default(false),
 });
 
-const entityShape = {
+const entitySchema: z.ZodType<EntityDef> = z.strictObject({
   name: z.string(),
   fields: z.array(fieldSchema).max(LIMITS.fields),
   indexes: z.array(indexSchema).max(LIMITS.indexes).default([]),
-};
-
-const entitySchema: z.ZodType<EntityDef> = z.strictObject(entityShape);
-
-/** As it was applied: with what an application cannot say of its own entities. */
-const storedEntitySchema: z.ZodType<EntityDef> = z.strictObject({ ...entityShape, clusteredBy: z.string().optional() });
+});
 
 const policySchema: z.ZodType<PolicyDef> = z.strictObject({
   name: label,
@@ -108,7 +103,6 @@ const pluginSchema: z.ZodType<PluginEntry> = z.strictObject({
 });
 
 const entitiesSchema = z.array(entitySchema).max(LIMITS.entities);
-const storedEntitiesSchema = z.array(storedEntitySchema).max(LIMITS.entities);
 
 /** The shape of a manifest. Meaning is {@link checkManifest}'s. */
 export const manifestSchema: z.ZodType<Manifest> = z.strictObject({
@@ -167,7 +161,7 @@ export function parseManifest(input: unknown, options: CheckOptions = {}): Manif
  * @throws MANIFEST_INVALID when they do not have the shape of entities.
  */
 export function parseStoredEntities(input: unknown): readonly EntityDef[] {
-  const read = readWithSchema(storedEntitiesSchema, input);
+  const read = readWithSchema(entitiesSchema, input);
   if (!read.ok) throw manifestInvalid(read.problems);
   return read.value;
 }

@@ -29,13 +29,15 @@ const COLUMNS = ["id", ...auditLogEntity.fields.map(({ name }) => name)]
   .map((name) => (name === "logId" ? "nullif(coalesce(logId, ''), ?1) AS logId" : `"${name}"`))
   .join(", ");
 /** Writes out a tile as `PackedTile` has it. A signature that is no text is left out. */
-const PACKED_SQL = `SELECT
-  CAST(group_concat(concat(
-    seq - ?1 + ${FIRST_MARK}, json_array(salt, before, after), '\n',
-    json_array('${ENTRY_FORMAT}', logId, id, actorType, actorId, tenantId, entity, rowId, operation, payloadHash, createdAt),
-    '\n', iif(typeof(signature) = 'text', signature, ''), '\n'), '') AS BLOB) AS bytes,
-  json_group_array(coalesce(requestId, '')) AS requests
-  FROM "${AUDIT_LOG}" WHERE seq BETWEEN ?1 AND ?1 + ${TILE_WIDTH - 1}`;
+function packedSql(from: string): string {
+  return `SELECT
+    CAST(group_concat(concat(
+      seq - ?1 + ${FIRST_MARK}, json_array(salt, before, after), '\n',
+      json_array('${ENTRY_FORMAT}', logId, id, actorType, actorId, tenantId, entity, rowId, operation, payloadHash, createdAt),
+      '\n', iif(typeof(signature) = 'text', signature, ''), '\n'), '') AS BLOB) AS bytes,
+    json_group_array(coalesce(requestId, '')) AS requests
+    FROM ${from} WHERE seq BETWEEN ?1 AND ?1 + ${TILE_WIDTH - 1}`;
+}
 
 /** Undefined where the database refuses: that is reported by whoever reads the same entry by entry. */
 function attempt<T>(run: () => T): T | undefined {
@@ -65,15 +67,27 @@ function* batches(rows: Iterable<unknown>, logId: string): Generator<readonly Au
   if (batch.length > 0) yield batch;
 }
 
-/** Whether rows are found by their places: as rowids, or by an index. Otherwise each question would read all of them. */
-function hasPlaces(db: DatabaseSync): boolean {
-  const plan = db.prepare(`EXPLAIN QUERY PLAN ${PACKED_SQL}`).all(0n) as { readonly detail: string }[];
-  return plan.every(({ detail }) => detail.startsWith("SEARCH"));
+/** Where entries are read from, always from the table's own rows: an index that holds all columns could say something else. */
+interface Entries {
+  readonly from: string;
+  /** Whether rows are found by their places. Otherwise each question reads all of them. */
+  readonly hasPlaces: boolean;
+}
+
+function findEntries(db: DatabaseSync): Entries {
+  const index = `${AUDIT_LOG}_by_seq`;
+  const rowId = db.prepare("SELECT name FROM pragma_table_info(?) WHERE pk = 1 AND type = 'INTEGER'").get(AUDIT_LOG);
+  const whole = db.prepare(`SELECT group_concat(part.name) AS columns
+    FROM pragma_index_list(?) AS made, pragma_index_info(made.name) AS part WHERE made.name = ? AND made.partial = 0`);
+  // The places are the rowids, or as earlier versions made it, what an index of their own is over.
+  if (rowId?.["name"] === "seq") return { from: `"${AUDIT_LOG}" NOT INDEXED`, hasPlaces: true };
+  const isIndexed = whole.get(AUDIT_LOG, index)?.["columns"] === "seq";
+  return { from: `"${AUDIT_LOG}" ${isIndexed ? `INDEXED BY "${index}"` : "NOT INDEXED"}`, hasPlaces: isIndexed };
 }
 
 /** Reads packed tiles. Undefined when the database does not have what that takes. */
-function createPacker(db: DatabaseSync): ((index: number) => PackedTile | undefined) | undefined {
-  const statement = attempt(() => (hasPlaces(db) ? db.prepare(PACKED_SQL) : undefined));
+function createPacker(db: DatabaseSync, entries: Entries): ((index: number) => PackedTile | undefined) | undefined {
+  const statement = attempt(() => (entries.hasPlaces ? db.prepare(packedSql(entries.from)) : undefined));
   if (!statement) return undefined;
   return (index) => {
     // A bigint, for a number would make places fractions.
@@ -96,7 +110,8 @@ function createSource(db: DatabaseSync): AuditSource {
     const row = get(HEAD_TABLE.name, "logId", HEAD_ID);
     return typeof row?.logId === "string" ? row.logId : "";
   };
-  const pack = createPacker(db);
+  const entries = findEntries(db);
+  const pack = createPacker(db, entries);
   return {
     isSnapshot: true,
     startsAt: 0,
@@ -107,20 +122,20 @@ function createSource(db: DatabaseSync): AuditSource {
     },
     async firstSeq() {
       if (!has(AUDIT_LOG)) return undefined;
-      const sql = `SELECT min(seq) AS seq FROM "${AUDIT_LOG}" WHERE seq BETWEEN 0 AND ${Number.MAX_SAFE_INTEGER}`;
+      const sql = `SELECT min(seq) AS seq FROM ${entries.from} WHERE seq BETWEEN 0 AND ${Number.MAX_SAFE_INTEGER}`;
       return (db.prepare(sql).get() as { seq: number | null }).seq ?? undefined;
     },
     async *readEntries(from) {
       if (!has(AUDIT_LOG)) return;
       const logId = headLogId();
       const where = `WHERE seq BETWEEN ?2 AND ${Number.MAX_SAFE_INTEGER}`;
-      const rows = db.prepare(`SELECT ${COLUMNS} FROM "${AUDIT_LOG}" ${where} ORDER BY seq`).iterate(logId, from);
+      const rows = db.prepare(`SELECT ${COLUMNS} FROM ${entries.from} ${where} ORDER BY seq`).iterate(logId, from);
       yield* batches(rows, logId);
     },
     async readMisplaced() {
       if (!has(AUDIT_LOG)) return [];
       // A number that is too large to read exactly is told as nearly as possible; what is no number counts as larger than all.
-      const sql = `SELECT CAST(seq AS REAL) AS seq FROM "${AUDIT_LOG}"
+      const sql = `SELECT CAST(seq AS REAL) AS seq FROM ${entries.from}
         WHERE seq < 0 OR seq > ${Number.MAX_SAFE_INTEGER} ORDER BY "${AUDIT_LOG}".seq LIMIT ${BATCH}`;
       return db
         .prepare(sql)
@@ -130,7 +145,7 @@ function createSource(db: DatabaseSync): AuditSource {
     async *readPending() {
       if (!has(AUDIT_LOG)) return;
       const logId = headLogId();
-      const sql = `SELECT ${COLUMNS} FROM "${AUDIT_LOG}" WHERE seq IS NULL ORDER BY id`;
+      const sql = `SELECT ${COLUMNS} FROM ${entries.from} WHERE seq IS NULL ORDER BY id`;
       yield* batches(db.prepare(sql).iterate(logId), logId);
     },
     async readTile(level, index) {

@@ -51,15 +51,14 @@ export interface GroupCommitOptions {
 
 /**
  * Where SQLite keeps what undoes a savepoint, and what it sorts. A write that shares its commit is small: in memory it costs no
- * file. What one of its own changes or sorts may be larger than memory.
+ * file. What a write of its own changes, or a read between two commits sorts, may be larger than memory.
  */
-function createScratch(connection: SqliteConnection): (place: "MEMORY" | "FILE") => void {
-  let current = "";
-  return (place) => {
-    if (place === current) return;
-    connection.exec(`PRAGMA temp_store = ${place}`);
-    current = place;
-  };
+function keepScratchIn(connection: SqliteConnection, place: "MEMORY" | "FILE"): void {
+  connection.exec(`PRAGMA temp_store = ${place}`);
+}
+
+function rollBack(connection: SqliteConnection): void {
+  if (connection.isTransaction) connection.exec("ROLLBACK");
 }
 
 /** Runs one callback; its writes stay in the open transaction, or are undone when it throws. */
@@ -113,11 +112,13 @@ function separate(finished: readonly Finished[], error: unknown): Waiting[] {
  */
 async function gather(queue: readonly Waiting[], { defer, monotonicMs }: GroupCommitOptions): Promise<void> {
   const startedAtMs = monotonicMs();
-  for (let known = 0; queue.length > known && queue.length < MAX_BATCH;) {
+  let known: number;
+  do {
     known = queue.length;
+    // Always one, however many wait: what else the process does has its turn between two commits.
     await new Promise<void>((resolve) => defer(resolve));
     if (queue[0]?.exclusive || monotonicMs() - startedAtMs > MAX_GATHER_MS) return;
-  }
+  } while (queue.length > known && queue.length < MAX_BATCH);
 }
 
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
@@ -129,11 +130,6 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
 
   const [begin, commit] = [connection.prepare("BEGIN IMMEDIATE"), connection.prepare("COMMIT")];
   const runInSavepoint = createSavepointRunner(options);
-  const keepScratchIn = createScratch(connection);
-
-  const rollBack = (): void => {
-    if (connection.isTransaction) connection.exec("ROLLBACK");
-  };
 
   /** Takes what may share the next commit: one exclusive writer, or as many others as wait. */
   const takeNext = (taken: number, startedAtMs: number): Waiting | undefined => {
@@ -148,8 +144,9 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     const taken: Waiting[] = [];
     const finished: Finished[] = [];
     let due: readonly LaneDue[] = [];
+    const isShared = queue[0]?.exclusive === false;
     try {
-      keepScratchIn(queue[0]?.exclusive ? "FILE" : "MEMORY");
+      if (isShared) keepScratchIn(connection, "MEMORY");
       begin.run();
       for (let next = takeNext(0, startedAtMs); next; next = takeNext(taken.length, startedAtMs)) {
         taken.push(next);
@@ -160,16 +157,19 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       try {
         due = await runSteps(options.openTx, finished);
       } catch (error) {
-        rollBack();
+        rollBack(connection);
         queue.unshift(...separate(finished, error));
         return;
       }
       commit.run();
     } catch (error) {
-      rollBack();
+      rollBack(connection);
       if (taken.length === 0) taken.push(...queue.splice(0, MAX_BATCH));
       for (const waiting of taken) waiting.reject(toStoreError(error));
       return;
+    } finally {
+      // Before anybody hears of it and reads.
+      if (isShared && !connection.isTransaction) keepScratchIn(connection, "FILE");
     }
     for (const { waiting, value } of finished) waiting.resolve(value);
     const earliest = earliestPerLane([...due, ...finished.flatMap((one) => one.due)]);

@@ -213,6 +213,38 @@ describe("a log that was tampered with", () => {
     );
   });
 
+  /** Changes a row behind the back of an index that holds all columns. */
+  function changeBehind(db: DatabaseSync, where: string): void {
+    db.enableDefensive(false);
+    const columns = (db.prepare("SELECT name FROM pragma_table_info('AuditLog')").all() as { name: string }[]).map(
+      ({ name }) => `"${name}"`,
+    );
+    db.exec(`CREATE INDEX covering ON AuditLog (seq, ${columns.join(", ")}) ${where}`);
+    const { rootpage, sql } = db.prepare("SELECT rootpage, sql FROM sqlite_schema WHERE name = 'covering'").get() as {
+      rootpage: number;
+      sql: string;
+    };
+    db.exec(
+      "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'covering'; PRAGMA writable_schema = RESET",
+    );
+    db.exec("UPDATE AuditLog SET after = '{}' WHERE seq = 70; PRAGMA writable_schema = ON");
+    db.prepare("INSERT INTO sqlite_schema VALUES ('index', 'covering', 'AuditLog', ?, ?)").run(rootpage, sql);
+    db.exec("PRAGMA writable_schema = RESET");
+  }
+  for (const where of ["", "WHERE seq >= 0"]) {
+    for (const [layout, prepare] of Object.entries({ clustered: () => undefined, plain: uncluster })) {
+      test(`where an index ${where} still has what a row was, in a ${layout} table: the row counts`, async () => {
+        await tampered(
+          (db) => {
+            prepare(db);
+            changeBehind(db, where);
+          },
+          async (path) => expect(codesOf(await lookBothWays(path))).toContain("PAYLOAD_MISMATCH"),
+        );
+      });
+    }
+  }
+
   const apart =
     (index: string, sql = "") =>
     (db: DatabaseSync): void => {
