@@ -158,6 +158,28 @@ function testSteps(test: StoreTest): void {
     assert.equal(await store.write((tx) => tx.delete("Part", "c")), true);
     assert.deepEqual(await findIds(store, "Part"), ["a", "b"]);
     assert.equal((await store.reader.get("Part", "b"))?.stock, 5);
+
+    // Without the index it is a column like others.
+    await changeTwice(store, { kind: "drop-index", table: "Part", index: "Part_stock" });
+    await insertAll(store, "Part", [part("c", 5), { id: "d", stock: null, label: "nut" }]);
+    assert.deepEqual(
+      (await store.reader.find("Part", { limit: 9 })).map(({ id, stock }) => [id, stock]),
+      [
+        ["a", 2 ** 40],
+        ["b", 5],
+        ["c", 5],
+        ["d", null],
+      ],
+    );
+    const again = store.write((tx) => tx.insert("Part", part("a", 7)));
+    assert.deepEqual(await again, { kind: "conflict", columns: ["id"] });
+    const column: ColumnSpec = { name: "stock", type: "text" };
+    await changeTwice(store, { kind: "convert-column", table: "Part", column, from: "int" });
+    redescribe(store, [{ name: "label", type: "text" }, column]);
+    assert.deepEqual(await store.reader.get("Part", "a"), { id: "a", stock: String(2 ** 40), label: "bolt" });
+    await changeTwice(store, { kind: "drop-column", table: "Part", column: "stock" });
+    redescribe(store, [{ name: "label", type: "text" }]);
+    assert.deepEqual(await findIds(store, "Part"), ["a", "b", "c", "d"]);
   });
 
   test("add-column gives nulls and keeps the rest", async ({ store }) => {

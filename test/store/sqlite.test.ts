@@ -166,6 +166,14 @@ describe("a SQLite store's settings", () => {
       for (const plan of plans)
         assert.match((plan as { detail: string }).detail, /^SEARCH Part USING INTEGER PRIMARY KEY/);
 
+      // Its index goes, and the others stay.
+      const other = { name: "Part_again", columns: ["stock"], unique: false };
+      await store.changeSchema([{ kind: "create-index", table: "Part", index: other }], async () => undefined);
+      await store.changeSchema([{ kind: "drop-index", table: "Part", index: "Part_again" }], async () => undefined);
+      await store.changeSchema([{ kind: "create-index", table: "Part", index: other }], async () => undefined);
+      await store.changeSchema([{ kind: "drop-index", table: "Part", index: "Part_stock" }], async () => undefined);
+      assert.deepEqual(indexes(), ["Part_again"]);
+
       // As an earlier version has made it.
       await store.changeSchema([{ kind: "drop-table", table: "Part" }], async () => undefined);
       await store.changeSchema([{ kind: "create-table", table }], async () => undefined);

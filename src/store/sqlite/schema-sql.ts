@@ -43,6 +43,12 @@ export const SYSTEM_SQL: readonly string[] = [
      PRIMARY KEY (job_seq, started_at, number)) STRICT, WITHOUT ROWID`,
 ];
 
+const ID_SQL = { plain: '"id" TEXT PRIMARY KEY NOT NULL', clustered: '"id" TEXT UNIQUE NOT NULL' } as const;
+
+function clusterSql(index: string): string {
+  return ` CONSTRAINT ${quote(index)} PRIMARY KEY`;
+}
+
 /** Ends with the id, which every order ends with: rows that share a value are read in order and not sorted. */
 function createIndexSql(table: string, { name, columns, unique }: IndexSpec): string {
   const all = unique || columns.includes("id") ? columns : [...columns, "id"];
@@ -55,6 +61,8 @@ export interface PresentSchema {
   typeOf(table: string, column: string): string | undefined;
   /** The column that is the table's rowid; undefined when none is. */
   rowIdOf(table: string): string | undefined;
+  /** The SQL of a table whose rowid stands for this index, and of its other indexes; undefined when none does. */
+  clusterOf(table: string, index: string): { readonly sql: string; readonly indexes: readonly string[] } | undefined;
   /** The indexes that a column is part of. */
   indexesOf(table: string, column: string): readonly { readonly name: string; readonly sql: string }[];
 }
@@ -71,6 +79,13 @@ export function readPresentSchema(connection: SqliteConnection): PresentSchema {
         .get(table);
       return (found as { name: string } | undefined)?.name;
     },
+    clusterOf(table, index) {
+      const all = `SELECT type, sql FROM sqlite_schema WHERE tbl_name = ? AND sql IS NOT NULL`;
+      const made = connection.prepare(all).all(table) as { type: string; sql: string }[];
+      const sql = made.find(({ type }) => type === "table")?.sql;
+      if (!sql?.includes(clusterSql(index))) return undefined;
+      return { sql, indexes: made.filter(({ type }) => type === "index").map((other) => other.sql) };
+    },
     indexesOf(table, column) {
       const sql = `SELECT made.name, made.sql FROM sqlite_schema AS made, pragma_index_info(made.name) AS part
         WHERE made.type = 'index' AND made.tbl_name = ? AND made.sql IS NOT NULL AND part.name = ?`;
@@ -79,9 +94,32 @@ export function readPresentSchema(connection: SqliteConnection): PresentSchema {
   };
 }
 
-/** The column that a table is clustered by is its rowid (https://sqlite.org/lang_createtable.html#rowid). */
-function columnSql({ clusteredBy }: TableSpec, { name, type }: ColumnSpec): string {
-  return `, ${quote(name)} ${SQL_TYPES[type]}${name === clusteredBy ? " PRIMARY KEY" : ""}`;
+/**
+ * The column that a table is clustered by is its rowid (https://sqlite.org/lang_createtable.html#rowid), under the name of the
+ * index that it stands for.
+ */
+function columnSql({ clusteredBy, indexes }: TableSpec, { name, type }: ColumnSpec): string {
+  const index = indexes.find(({ unique, columns }) => unique && columns.join() === name);
+  const key = index ? clusterSql(index.name) : " PRIMARY KEY";
+  return `, ${quote(name)} ${SQL_TYPES[type]}${name === clusteredBy ? key : ""}`;
+}
+
+/** Rows stay, in a table whose key is the id: with its index, the column stops being the rowid. */
+function dropIndexSql(table: string, index: string, present: PresentSchema): string[] {
+  const cluster = present.clusterOf(table, index);
+  if (!cluster) return [`DROP INDEX IF EXISTS ${quote(index)}`];
+  const rows = `${table}__new`;
+  const sql = cluster.sql
+    .replace(quote(table), quote(rows))
+    .replace(clusterSql(index), "")
+    .replace(ID_SQL.clustered, ID_SQL.plain);
+  return [
+    sql,
+    `INSERT INTO ${quote(rows)} SELECT * FROM ${quote(table)}`,
+    `DROP TABLE ${quote(table)}`,
+    `ALTER TABLE ${quote(rows)} RENAME TO ${quote(table)}`,
+    ...cluster.indexes,
+  ];
 }
 
 /** The rowid is unique, and rows are found by it: an index over it would be a second one. */
@@ -93,10 +131,10 @@ function createTableSql(table: TableSpec, present: PresentSchema): string[] {
   const { name, clusteredBy, indexes } = table;
   // A table that an earlier version has made stays as it is.
   const rowId = present.typeOf(name, "id") === undefined ? clusteredBy : present.rowIdOf(name);
-  const key = clusteredBy === undefined ? "PRIMARY KEY" : "UNIQUE";
+  const id = clusteredBy === undefined ? ID_SQL.plain : ID_SQL.clustered;
   const columns = table.columns.map((column) => columnSql(table, column)).join("");
   return [
-    `CREATE TABLE IF NOT EXISTS ${quote(name)} ("id" TEXT ${key} NOT NULL${columns}) STRICT`,
+    `CREATE TABLE IF NOT EXISTS ${quote(name)} (${id}${columns}) STRICT`,
     ...indexes.filter((index) => isNeeded(index, rowId)).map((index) => createIndexSql(name, index)),
   ];
 }
@@ -150,6 +188,6 @@ export function stepSql(step: SchemaStep, present: PresentSchema): string[] {
     case "create-index":
       return isNeeded(step.index, present.rowIdOf(step.table)) ? [createIndexSql(step.table, step.index)] : [];
     case "drop-index":
-      return [`DROP INDEX IF EXISTS ${quote(step.index)}`];
+      return dropIndexSql(step.table, step.index, present);
   }
 }
