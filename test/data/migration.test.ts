@@ -259,6 +259,43 @@ describe("migrations that do not fit the rows", () => {
     }));
 });
 
+describe("an entity whose rows are stored in an order of their own", () => {
+  const LOG: EntityDef = {
+    ...entity("Log", { seq: field.int().optional(), note: field.string() }),
+    indexes: [{ name: "by_seq", fields: ["seq"], unique: true }],
+    clusteredBy: "seq",
+  };
+
+  it("is remembered as every version reads it, and needs no change", () =>
+    withStore(async ({ store }) => {
+      await migrate(store, [LOG]);
+      assert.doesNotMatch((await store.reader.readMeta("schema")) ?? "clusteredBy", /clusteredBy/);
+      assert.deepEqual(await planned(store, [LOG]), []);
+    }));
+
+  it("can become an application's own, of another type", () =>
+    withStore(async ({ store }) => {
+      await migrate(store, [LOG]);
+      await store.write((tx) =>
+        tx.insertMany(
+          "Log",
+          [0, 7].map((seq) => ({ id: `l${seq}`, seq, note: "x" })),
+        ),
+      );
+      await migrate(store, [entity("Log", { seq: field.string().optional(), note: field.string() })]);
+      await store.write((tx) => tx.insert("Log", { id: "new", seq: null, note: "y" }));
+      const rows = await store.reader.find("Log", { limit: 9 });
+      assert.deepEqual(
+        rows.map(({ id, seq }) => [id, seq]),
+        [
+          ["l0", "0"],
+          ["l7", "7"],
+          ["new", null],
+        ],
+      );
+    }));
+});
+
 describe("a migration that fails", () => {
   it("leaves the old schema in the database and in the store", () =>
     withStore(async ({ store }) => {
