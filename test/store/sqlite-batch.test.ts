@@ -8,18 +8,9 @@ import { sqlitePlatform } from "../../src/platform/sqlite-platform.ts";
 import type { SqliteConnection } from "../../src/store/sqlite/sqlite-client.ts";
 import type { Store } from "../../src/store/store.ts";
 import { createTables, findIds, insertAll, note } from "../conformance/store-fixture.ts";
-import { openTempSqlite, type TempSqlite } from "./open-temp-sqlite.ts";
-import { createRecordingPlatform, type RecordingPlatform } from "./recording-platform.ts";
-
-async function withSqlite(run: (opened: TempSqlite, platform: RecordingPlatform) => Promise<void>): Promise<void> {
-  const platform = createRecordingPlatform();
-  const opened = await openTempSqlite(platform);
-  try {
-    await run(opened, platform);
-  } finally {
-    await opened.cleanup();
-  }
-}
+import { openTempSqlite } from "./open-temp-sqlite.ts";
+import { createRecordingPlatform } from "./recording-platform.ts";
+import { withSqlite } from "./with-sqlite.ts";
 
 function scratchOf(connection: SqliteConnection | undefined): unknown {
   return Object.values(connection?.prepare("PRAGMA temp_store").get() as object)[0];

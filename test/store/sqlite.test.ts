@@ -27,20 +27,10 @@ import {
   T0,
 } from "../conformance/store-fixture.ts";
 import { createTempDir } from "../support/temp-dir.ts";
-import { openTempSqlite, type TempSqlite } from "./open-temp-sqlite.ts";
-import { createRecordingPlatform, type RecordingPlatform } from "./recording-platform.ts";
+import { openTempSqlite } from "./open-temp-sqlite.ts";
+import { withSqlite } from "./with-sqlite.ts";
 
 describeStore("SQLite", openTempSqlite);
-
-async function withSqlite(run: (opened: TempSqlite, platform: RecordingPlatform) => Promise<void>): Promise<void> {
-  const platform = createRecordingPlatform();
-  const opened = await openTempSqlite(platform);
-  try {
-    await run(opened, platform);
-  } finally {
-    await opened.cleanup();
-  }
-}
 
 async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await createTempDir();
